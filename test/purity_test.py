@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Refuses pure rooms that reach for the outside world (docs/architecture.md, "Pure core").
+
+CMake refuses a pure library that links more than it may; this refuses what needs no library:
+sockets, clocks, threads, files, the environment, randomness, and includes across rooms.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# A room may include itself and those on the right; docs/architecture.md draws the same.
+BASE = ["common/base"]
+NET = BASE + ["common/net"]
+MODEL = NET + ["common/model"]
+PURE = {
+    "common/base": BASE,
+    "common/net": NET,
+    "common/crypto": BASE + ["common/crypto"],
+    "common/obs": BASE + ["common/obs"],
+    "common/model": MODEL,
+    "common/config": MODEL + ["common/config"],
+    "common/kube": MODEL + ["common/kube"],
+    "controller/allocator": MODEL + ["common/config", "controller/allocator"],
+    "controller/reconcile": MODEL + ["common/config", "common/kube", "controller/allocator",
+                             "controller/reconcile"],
+    "speaker/election": MODEL + ["common/config", "common/crypto", "speaker/election"],
+    "speaker/announce": NET + ["speaker/announce"],
+    "speaker/membership": NET + ["common/crypto", "speaker/membership"],
+}
+
+FORBIDDEN_INCLUDES = re.compile(
+    r"^(sys/(?!types)|net/|netinet/|arpa/|linux/|poll\.h|pcap|boost/|cpprest/|pplx/|spdlog/|thread|mutex|"
+    r"condition_variable|future|atomic|fstream|filesystem|iostream|cstdio|random|ctime|time\.h)")
+FORBIDDEN_WORDS = re.compile(
+    r"(_clock::now|\bgetenv\b|\bsecure_getenv\b|\bsleep_for\b|\busleep\b|\brandom_device\b|"
+    r"\bRAND_bytes\b|\bstd::(thread|mutex|cout|cerr)\b|\bgettimeofday\b|\bclock_gettime\b)")
+# What a room may do although the lists above forbid it, with the reason.
+ALLOWED = {
+    ("common/base/check.cc", "cstdio"): "a broken invariant is printed before the abort",
+    ("common/net/rtnetlink.cc", "linux/"): "numbers of the kernel's message format, no calls",
+    ("speaker/announce/links.cc", "net/"): "interface flag numbers, no calls",
+    ("speaker/announce/arp_filter.cc", "linux/"): "opcode numbers of BPF, no calls",
+}
+
+
+def allowed(path, what):
+    return any(path == p and what.startswith(w) for p, w in ALLOWED)
+
+
+def problems_of(path, room, may_include):
+    name = str(path.relative_to(ROOT))
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        code = line.split("//")[0]
+        include = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', code)
+        if include:
+            what = include.group(1)
+            if FORBIDDEN_INCLUDES.match(what) and not allowed(name, what):
+                yield f"{name}:{number}: a pure room must not include <{what}>"
+            if what.startswith(("common/", "controller/", "speaker/")):
+                if not any(what.startswith(r + "/") for r in may_include):
+                    yield f"{name}:{number}: {room} must not know {what}"
+        elif FORBIDDEN_WORDS.search(code):
+            yield f"{name}:{number}: a pure room must not use {FORBIDDEN_WORDS.search(code).group(0)}"
+
+
+def shell_problems(path):
+    """controller/ and speaker/ never include each other; nobody includes app/."""
+    name = str(path.relative_to(ROOT))
+    side = name.split("/")[0]
+    other = {"controller": "speaker/", "speaker": "controller/", "common": ("controller/", "speaker/")}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        include = re.match(r'\s*#\s*include\s*"([^"]+)"', line)
+        if not include:
+            continue
+        what = include.group(1)
+        if what.startswith(other[side]):
+            yield f"{name}:{number}: {side}/ must not include {what}"
+        if "/app/" in what and "/app/" not in name:
+            yield f"{name}:{number}: nobody includes app/ ({what})"
+
+
+def main():
+    problems = []
+    seen = 0
+    for side in ("common", "controller", "speaker"):
+        for path in sorted((ROOT / side).rglob("*")):
+            if path.suffix not in (".h", ".cc"):
+                continue
+            room = str(path.parent.relative_to(ROOT))
+            seen += 1
+            if room in PURE:
+                problems += problems_of(path, room, PURE[room])
+            problems += shell_problems(path)
+    if seen == 0:
+        problems.append("no source file found")
+    print("\n".join(problems) or f"{seen} files are pure where they must be")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
