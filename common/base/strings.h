@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// absl::StrCat for code that uses std::string_view. Debian builds abseil with a string_view of its
+/// own, to which std::string_view does not convert; use these instead of the functions in absl.
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace stentor {
+
+/// `text` as abseil's own view type.
+[[nodiscard]] inline absl::string_view AbslView(std::string_view text) noexcept {
+  return {text.data(), text.size()};
+}
+
+namespace internal {
+inline absl::string_view StrCatArgument(std::string_view text) noexcept { return AbslView(text); }
+inline absl::string_view StrCatArgument(const std::string& text) noexcept { return text; }
+inline absl::string_view StrCatArgument(const char* text) noexcept { return text; }
+template <typename T>
+const T& StrCatArgument(const T& value) noexcept {
+  return value;
+}
+}  // namespace internal
+
+/// Concatenates texts and numbers (absl::StrCat's arguments, and std::string_view).
+template <typename... Args>
+[[nodiscard]] std::string StrCat(const Args&... args) {
+  return absl::StrCat(internal::StrCatArgument(args)...);
+}
+
+/// Appends the same to `*out`.
+template <typename... Args>
+void StrAppend(std::string* out, const Args&... args) {
+  absl::StrAppend(out, internal::StrCatArgument(args)...);
+}
+
+}  // namespace stentor
