@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// Kubernetes objects, cut down to the fields that Stentor uses. common/kube/codec.h makes them
+/// from JSON; text that users wrote (addresses, selectors) is still text here, and common/config
+/// turns it into a validated configuration.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/selector.h"
+#include "common/model/types.h"
+#include "common/net/ip_address.h"
+
+namespace stentor::model {
+
+/// One of Service.spec.ports. Two Services that share an address must differ in these.
+struct ServicePort {
+  std::string protocol = "TCP";
+  std::uint16_t port = 0;
+
+  friend auto operator<=>(const ServicePort&, const ServicePort&) = default;
+};
+
+enum class TrafficPolicy : std::uint8_t { kCluster, kLocal };
+
+/// A core/v1 Service.
+struct Service {
+  ObjectKey key;
+  std::string uid;
+  std::string resource_version;
+  Labels labels;
+  Labels annotations;
+  std::string type;                                ///< spec.type, as written.
+  std::optional<std::string> load_balancer_class;  ///< spec.loadBalancerClass
+  std::string load_balancer_ip;                    ///< spec.loadBalancerIP; empty where absent.
+  std::vector<std::string> cluster_ips;            ///< spec.clusterIPs, else [spec.clusterIP].
+  std::vector<net::IpFamily> ip_families;          ///< spec.ipFamilies
+  std::string ip_family_policy;                    ///< spec.ipFamilyPolicy
+  TrafficPolicy external_traffic_policy = TrafficPolicy::kCluster;
+  Labels selector;  ///< spec.selector
+  std::vector<ServicePort> ports;
+  std::vector<std::string> ingress_ips;  ///< status.loadBalancer.ingress[].ip, in order
+
+  /// metadata (without managedFields) and status as JSON text: a status write has to carry all of
+  /// them, or the API server deletes what is missing. Empty where the decoder was told to drop
+  /// them (the speaker, which never writes Services).
+  std::string metadata_json;
+  std::string status_json;
+
+  [[nodiscard]] bool IsLoadBalancer() const { return type == "LoadBalancer"; }
+  friend bool operator==(const Service&, const Service&) = default;
+};
+
+/// One endpoint of a slice. "Can serve" as MetalLB decides it: ready is absent or true, or serving.
+struct Endpoint {
+  NodeName node;  ///< endpoint.nodeName; may be empty.
+  bool can_serve = false;
+
+  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+
+/// A discovery.k8s.io/v1 EndpointSlice.
+struct EndpointSlice {
+  ObjectKey key;
+  std::string service_name;  ///< Label kubernetes.io/service-name; same namespace as the slice.
+  std::vector<Endpoint> endpoints;
+
+  friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
+};
+
+/// A core/v1 Node.
+struct Node {
+  NodeName name;
+  Labels labels;
+  bool network_unavailable = false;  ///< Condition NetworkUnavailable is True.
+
+  friend bool operator==(const Node&, const Node&) = default;
+};
+
+/// A core/v1 Pod, as far as it is needed to find the other speakers.
+struct Pod {
+  ObjectKey key;
+  std::string uid;
+  NodeName node;
+  std::string pod_ip;
+  std::string phase;
+
+  friend bool operator==(const Pod&, const Pod&) = default;
+};
+
+/// metallb.io/v1beta1 IPAddressPool, unvalidated.
+struct IpAddressPoolResource {
+  ObjectKey key;
+  Labels labels;
+  std::vector<std::string> addresses;
+  bool auto_assign = true;
+  bool avoid_buggy_ips = false;
+  bool has_service_allocation = false;
+  int priority = 0;
+  std::vector<std::string> namespaces;
+  std::vector<LabelSelector> namespace_selectors;
+  std::vector<LabelSelector> service_selectors;
+
+  friend bool operator==(const IpAddressPoolResource&, const IpAddressPoolResource&) = default;
+};
+
+/// One of L2Advertisement.spec.preferredNodeSelectors.
+struct PreferredNodeSelector {
+  int weight = 0;
+  LabelSelector preference;
+
+  friend bool operator==(const PreferredNodeSelector&, const PreferredNodeSelector&) = default;
+};
+
+/// metallb.io/v1beta1 L2Advertisement, unvalidated.
+struct L2AdvertisementResource {
+  ObjectKey key;
+  std::vector<std::string> ip_address_pools;
+  std::vector<LabelSelector> ip_address_pool_selectors;
+  std::vector<LabelSelector> node_selectors;
+  std::vector<std::string> interfaces;
+  std::vector<LabelSelector> service_selectors;
+  std::vector<PreferredNodeSelector> preferred_node_selectors;
+
+  friend bool operator==(const L2AdvertisementResource&, const L2AdvertisementResource&) = default;
+};
+
+}  // namespace stentor::model
