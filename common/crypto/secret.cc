@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/crypto/secret.h"
+
+#include <openssl/crypto.h>
+
+namespace stentor::crypto {
+
+Secret::Secret(Secret&& other) noexcept : octets_(other.octets_) { Wipe(other.octets_); }
+
+Secret& Secret::operator=(Secret&& other) noexcept {
+  if (this != &other) {
+    octets_ = other.octets_;
+    Wipe(other.octets_);
+  }
+  return *this;
+}
+
+Secret::~Secret() { Wipe(octets_); }
+
+bool ConstantTimeEquals(Bytes a, Bytes b) noexcept {
+  return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+void Wipe(std::span<std::byte> octets) noexcept { OPENSSL_cleanse(octets.data(), octets.size()); }
+
+}  // namespace stentor::crypto
