@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "speaker/membership/datagram.h"
+
+#include "common/base/check.h"
+#include "common/crypto/sha256.h"
+
+namespace stentor::speaker {
+namespace {
+
+constexpr std::uint16_t kMagic = 0x5374;  // "St"
+constexpr std::uint8_t kVersion = 1;
+
+bool IsKind(std::uint8_t value) {
+  return value >= static_cast<std::uint8_t>(MessageKind::kHeartbeat) &&
+         value <= static_cast<std::uint8_t>(MessageKind::kLeaving);
+}
+
+bool IsNoteState(std::uint8_t value) {
+  return value >= static_cast<std::uint8_t>(NoteState::kAlive) &&
+         value <= static_cast<std::uint8_t>(NoteState::kLeft);
+}
+
+}  // namespace
+
+MemberId MemberIdOf(std::string_view node) {
+  const crypto::Sha256Digest digest = crypto::Sha256(AsBytes(node));
+  return ByteReader(digest).U64();
+}
+
+std::vector<std::byte> EncodeHeader(const Header& header) {
+  STENTOR_CHECK(!header.node.empty() && header.node.size() <= kMaxNodeNameSize) << header.node;
+  ByteWriter out;
+  out.U16(kMagic).U8(kVersion).U32(header.key).U64(header.boot).U64(header.counter);
+  out.U8(static_cast<std::uint8_t>(header.node.size())).Put(AsBytes(header.node));
+  return std::move(out).Finish();
+}
+
+std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept {
+  if (datagram.size() > kMaxDatagramSize) {
+    return MembershipDrop::kTruncated;  // what the socket's buffer held of it, at any rate
+  }
+  ByteReader in(datagram);
+  const std::uint16_t magic = in.U16();
+  if (in.ok() && magic != kMagic) {
+    return MembershipDrop::kBadMagic;
+  }
+  const std::uint8_t version = in.U8();
+  if (in.ok() && version != kVersion) {
+    return MembershipDrop::kBadVersion;
+  }
+  Header header;
+  header.key = in.U32();
+  header.boot = in.U64();
+  header.counter = in.U64();
+  const std::size_t name_size = in.U8();
+  const Bytes name = in.Take(name_size);
+  if (!in.ok() || name_size == 0 || name_size > kMaxNodeNameSize) {
+    return MembershipDrop::kTruncated;
+  }
+  header.node = {reinterpret_cast<const char*>(name.data()), name.size()};
+  return header;
+}
+
+std::vector<std::byte> EncodeBody(const Body& body) {
+  STENTOR_CHECK(body.notes.size() <= kMaxNotes) << body.notes.size();
+  ByteWriter out;
+  out.U8(static_cast<std::uint8_t>(body.kind)).U16(body.yields).U32(body.incarnation);
+  out.U64(body.seen_boot).U64(body.view_digest);
+  out.U64(body.challenge).U64(body.echo).U64(body.nonce);
+  out.U8(static_cast<std::uint8_t>(body.notes.size()));
+  for (const Note& note : body.notes) {
+    out.U64(note.member).U64(note.boot).U32(note.incarnation);
+    out.U8(static_cast<std::uint8_t>(note.state)).U16(note.yields);
+  }
+  return std::move(out).Finish();
+}
+
+std::optional<Body> DecodeBody(Bytes plaintext) {
+  ByteReader in(plaintext);
+  Body body;
+  const std::uint8_t kind = in.U8();
+  if (!IsKind(kind)) {
+    return std::nullopt;
+  }
+  body.kind = static_cast<MessageKind>(kind);
+  body.yields = in.U16();
+  body.incarnation = in.U32();
+  body.seen_boot = in.U64();
+  body.view_digest = in.U64();
+  body.challenge = in.U64();
+  body.echo = in.U64();
+  body.nonce = in.U64();
+  const std::size_t count = in.U8();
+  if (!in.ok() || count > kMaxNotes) {
+    return std::nullopt;
+  }
+  body.notes.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    Note note;
+    note.member = in.U64();
+    note.boot = in.U64();
+    note.incarnation = in.U32();
+    const std::uint8_t state = in.U8();
+    note.yields = in.U16();
+    if (!in.ok() || !IsNoteState(state)) {
+      return std::nullopt;
+    }
+    note.state = static_cast<NoteState>(state);
+    body.notes.push_back(note);
+  }
+  if (!in.rest().empty()) {
+    return std::nullopt;
+  }
+  return body;
+}
+
+}  // namespace stentor::speaker

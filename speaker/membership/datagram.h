@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// The membership's datagram. In clear, authenticated:
+///
+///   'S' 't'  version(1)  key id(4)  boot id(8)  counter(8)  name length(1)  sender's node name
+///
+/// then sealed, followed by the tag (16):
+///
+///   kind(1)  yields(2)  incarnation(4)  seen boot(8)  view digest(8)  challenge(8)  echo(8)
+///   nonce(8)  note count(1)  notes (23 each)
+///
+/// Integers are in network order. One layout for all kinds: a datagram without notes, from a node
+/// with a name of 10 octets, has 98 octets whatever it says.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "speaker/membership/drop_reason.h"
+
+namespace stentor::speaker {
+
+/// Fits an Ethernet frame, tunnels included; longer ones are never sent and always dropped.
+inline constexpr std::size_t kMaxDatagramSize = 1400;
+inline constexpr std::size_t kMaxNodeNameSize = 253;
+/// Views of more members are told in several datagrams.
+inline constexpr std::size_t kMaxNotes = 40;
+
+/// Random at each start of a speaker.
+using BootId = std::uint64_t;
+/// A node's name as notes carry it: the first 8 octets of its SHA-256.
+using MemberId = std::uint64_t;
+/// Tells which secret a datagram is sealed under, without telling the secret.
+using KeyId = std::uint32_t;
+
+[[nodiscard]] MemberId MemberIdOf(std::string_view node);
+
+/// The clear part. `node` is a view on the datagram.
+struct Header {
+  KeyId key = 0;
+  BootId boot = 0;
+  std::uint64_t counter = 0;
+  std::string_view node;
+
+  friend bool operator==(const Header&, const Header&) = default;
+};
+
+enum class MessageKind : std::uint8_t {
+  kHeartbeat = 1,      ///< Sent in turn; also whatever has to be told at once.
+  kProbe = 2,          ///< Asks for an answer: carries a challenge.
+  kAnswer = 3,         ///< Answers a probe: carries the echo.
+  kRelayRequest = 4,   ///< "Probe the member in the note for me": carries a nonce.
+  kRelayedAnswer = 5,  ///< "It answered me": carries the request's nonce, and its note.
+  kLeaving = 6,        ///< Goodbye.
+};
+
+enum class NoteState : std::uint8_t { kAlive = 1, kDead = 2, kLeft = 3 };
+
+/// What a speaker tells about a member.
+struct Note {
+  MemberId member = 0;
+  BootId boot = 0;
+  std::uint32_t incarnation = 0;
+  NoteState state = NoteState::kAlive;
+  std::uint16_t yields = 0;
+
+  friend bool operator==(const Note&, const Note&) = default;
+};
+
+/// The sealed part.
+struct Body {
+  MessageKind kind = MessageKind::kHeartbeat;
+  std::uint16_t yields = 0;  ///< The sender's own.
+  std::uint32_t incarnation = 0;
+  BootId seen_boot = 0;  ///< The boot of the recipient that the sender counts as alive; 0 for none.
+  std::uint64_t view_digest = 0;
+  std::uint64_t challenge = 0;  ///< To be echoed by the recipient; 0 for none.
+  std::uint64_t echo = 0;       ///< The recipient's last challenge; 0 for none.
+  std::uint64_t nonce = 0;      ///< Of a relayed probe; otherwise 0.
+  std::vector<Note> notes;
+
+  friend bool operator==(const Body&, const Body&) = default;
+};
+
+/// Octets of the clear part of a datagram from a node with a name of `name_size` octets.
+[[nodiscard]] constexpr std::size_t HeaderSize(std::size_t name_size) { return 24 + name_size; }
+
+[[nodiscard]] std::vector<std::byte> EncodeHeader(const Header& header);
+/// Reads the clear part; any bytes. Doesn't allocate.
+[[nodiscard]] std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept;
+
+/// Precondition: at most kMaxNotes notes.
+[[nodiscard]] std::vector<std::byte> EncodeBody(const Body& body);
+/// Reads the opened part; any bytes. Nothing where it is malformed: short, long, or of an unknown
+/// kind. Unknown yields are kept, so that later versions may add some.
+[[nodiscard]] std::optional<Body> DecodeBody(Bytes plaintext);
+
+}  // namespace stentor::speaker

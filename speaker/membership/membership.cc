@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "speaker/membership/membership.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/crypto/sha256.h"
+
+namespace stentor::speaker {
+namespace {
+
+Change ChangeOf(ChangeKind kind, const Peer& peer, Duration silence = {}) {
+  return {.kind = kind,
+          .node = peer.node,
+          .cause = peer.cause,
+          .silence = silence,
+          .yields = peer.yields};
+}
+
+}  // namespace
+
+std::string_view SuspicionCauseName(SuspicionCause cause) noexcept {
+  switch (cause) {
+    case SuspicionCause::kSilence:
+      return "silence";
+    case SuspicionCause::kUnreachable:
+      return "unreachable";
+    case SuspicionCause::kToldDead:
+      return "told_dead";
+  }
+  return "unknown";
+}
+
+std::string_view ChangeKindName(ChangeKind kind) noexcept {
+  switch (kind) {
+    case ChangeKind::kJoined:
+      return "joined";
+    case ChangeKind::kRestarted:
+      return "restarted";
+    case ChangeKind::kSuspected:
+      return "suspected";
+    case ChangeKind::kRefuted:
+      return "refuted";
+    case ChangeKind::kDied:
+      return "died";
+    case ChangeKind::kLeft:
+      return "left";
+    case ChangeKind::kRemoved:
+      return "removed";
+    case ChangeKind::kYieldsChanged:
+      return "yields_changed";
+    case ChangeKind::kKeyDiffers:
+      return "key_differs";
+    case ChangeKind::kHolding:
+      return "holding";
+    case ChangeKind::kReady:
+      return "ready";
+  }
+  return "unknown";
+}
+
+Membership::Membership(Options options, Random random)
+    : node_(std::move(options.node)),
+      profile_(options.profile),
+      random_(std::move(random)),
+      keyring_(options.secrets),
+      id_(MemberIdOf(node_)),
+      boot_(NonZeroRandom()) {
+  STENTOR_CHECK(!node_.empty() && node_.size() <= kMaxNodeNameSize) << node_;
+  view_digest_ = ComputeViewDigest();
+}
+
+Actions Membership::SetPeers(TimePoint now, const std::vector<PeerAddress>& peers) {
+  Actions actions;
+  std::map<std::string, std::vector<net::IpAddress>> listed;
+  for (const PeerAddress& peer : peers) {
+    if (peer.node.empty() || peer.node.size() > kMaxNodeNameSize || peer.node == node_) {
+      continue;
+    }
+    // An old and a new Pod of one node may be listed at once.
+    for (const net::IpAddress& address : peer.addresses) {
+      std::vector<net::IpAddress>& all = listed[peer.node];
+      if (std::find(all.begin(), all.end(), address) == all.end()) {
+        all.push_back(address);
+      }
+    }
+  }
+  if (RemoveUnlisted(listed, actions)) {
+    ViewChanged(actions);
+  }
+  const bool first = phase_ == Phase::kNew;
+  if (first) {
+    next_heartbeat_ = now + profile_.heartbeat_interval;
+    Hold(now);
+  }
+  for (const auto& [node, addresses] : listed) {
+    const auto it = peers_.find(node);
+    Peer& peer = it == peers_.end() ? Add(node) : it->second;
+    const bool is_new = it == peers_.end();
+    peer.addresses = addresses;
+    if (is_new) {
+      Send(now, peer, MessageKind::kProbe, actions);
+    }
+  }
+  if (phase_ == Phase::kHolding && peers_.empty()) {
+    BecomeReady(now, actions);
+  }
+  return actions;
+}
+
+Peer& Membership::Add(const std::string& node) {
+  Peer& peer = peers_[node];
+  peer.node = node;
+  peer.id = MemberIdOf(node);
+  peer.outgoing = keyring_.MakeChannel(keyring_.sealing_key(), boot_, node_, node);
+  peer.sent = counter_floor_;
+  peers_by_id_[peer.id] = &peer;
+  return peer;
+}
+
+bool Membership::RemoveUnlisted(const std::map<std::string, std::vector<net::IpAddress>>& listed,
+                                Actions& actions) {
+  bool view_changed = false;
+  for (auto it = peers_.begin(); it != peers_.end();) {
+    const Peer& peer = it->second;
+    if (listed.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    counter_floor_ = std::max(counter_floor_, peer.sent);
+    if (peer.CountsAsAlive()) {
+      actions.changes.push_back(ChangeOf(ChangeKind::kRemoved, peer));
+      view_changed = true;
+    }
+    peers_by_id_.erase(peer.id);
+    it = peers_.erase(it);
+  }
+  return view_changed;
+}
+
+Actions Membership::SetLocalState(TimePoint now, YieldReasons yields) {
+  Actions actions;
+  if (yields_ == yields) {
+    return actions;
+  }
+  yields_ = yields;
+  ViewChanged(actions);
+  if (phase_ != Phase::kNew && leave_ == LeaveState::kNo) {
+    TellAll(now, {}, actions);
+  }
+  return actions;
+}
+
+Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destination) {
+  Actions actions;
+  if (leave_ != LeaveState::kNo) {
+    return actions;
+  }
+  for (auto& [name, peer] : peers_) {
+    const bool matches = std::find(peer.addresses.begin(), peer.addresses.end(), destination) !=
+                         peer.addresses.end();
+    if (matches && peer.state == MemberState::kAlive && now >= peer.next_hint) {
+      peer.next_hint = now + profile_.heartbeat_interval;
+      Suspect(now, peer, SuspicionCause::kUnreachable, actions);
+    }
+  }
+  return actions;
+}
+
+Actions Membership::Leave(TimePoint now) {
+  Actions actions;
+  if (leave_ != LeaveState::kNo) {
+    return actions;
+  }
+  leave_ = LeaveState::kLeaving;
+  leave_until_ = now + profile_.leave_for;
+  next_leave_ = now;
+  PollLeaving(now, actions);
+  if (actions.send.empty()) {
+    CompleteLeave();
+  }
+  ViewChanged(actions);
+  return actions;
+}
+
+void Membership::CompleteLeave() { leave_ = LeaveState::kComplete; }
+
+std::vector<AliveMember> Membership::AliveMembers() const {
+  std::vector<AliveMember> members;
+  if (leave_ == LeaveState::kNo) {
+    members.push_back({.node = node_, .yields = LocalYields()});
+  }
+  for (const auto& [name, peer] : peers_) {
+    if (peer.CountsAsAlive()) {
+      members.push_back({.node = name, .yields = peer.yields});
+    }
+  }
+  std::sort(members.begin(), members.end());
+  return members;
+}
+
+// Doubts everybody: whatever arrives from now on may have been waiting for long.
+void Membership::Hold(TimePoint now) {
+  phase_ = Phase::kHolding;
+  hold_until_ = now + profile_.hold_for;
+  for (auto& [name, peer] : peers_) {
+    peer.fresh = false;
+    peer.challenge = 0;
+    peer.next_demand = now;
+    peer.relay_nonce = 0;
+    if (peer.CountsAsAlive()) {
+      peer.state = MemberState::kAlive;
+      peer.last_heard = now;
+    }
+  }
+}
+
+void Membership::BecomeReady(TimePoint now, Actions& actions) {
+  phase_ = Phase::kReady;
+  Change change;
+  change.kind = ChangeKind::kReady;
+  change.node = node_;
+  actions.changes.push_back(std::move(change));
+  ViewChanged(actions);
+  TellAll(now, {}, actions);
+}
+
+void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actions) {
+  peer.state = MemberState::kAlive;
+  peer.last_heard = now;
+  actions.changes.push_back(ChangeOf(kind, peer));
+  ViewChanged(actions);
+  Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it
+}
+
+void Membership::Refute(TimePoint now, Peer& peer, Actions& actions) {
+  peer.state = MemberState::kAlive;
+  peer.relay_nonce = 0;
+  actions.changes.push_back(ChangeOf(ChangeKind::kRefuted, peer, now - peer.last_heard));
+}
+
+void Membership::Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Actions& actions) {
+  peer.state = MemberState::kSuspect;
+  peer.cause = cause;
+  peer.suspected_at = now;
+  peer.challenge = 0;  // an echo that was on its way says nothing about now
+  peer.relay_nonce = 0;
+  actions.changes.push_back(ChangeOf(ChangeKind::kSuspected, peer, now - peer.last_heard));
+  ProbeRound(now, peer, actions);
+}
+
+void Membership::DeclareDead(TimePoint now, Peer& peer, Actions& actions) {
+  peer.state = MemberState::kDead;
+  peer.fresh = false;
+  peer.challenge = 0;
+  peer.relay_nonce = 0;
+  peer.relays.clear();
+  actions.changes.push_back(ChangeOf(ChangeKind::kDied, peer, now - peer.last_heard));
+  ViewChanged(actions);
+}
+
+void Membership::SetYields(Peer& peer, YieldReasons yields, Actions& actions) {
+  if (peer.yields == yields) {
+    return;
+  }
+  peer.yields = yields;
+  if (peer.CountsAsAlive()) {
+    actions.changes.push_back(ChangeOf(ChangeKind::kYieldsChanged, peer));
+    ViewChanged(actions);
+  }
+}
+
+void Membership::ViewChanged(Actions& actions) {
+  view_digest_ = ComputeViewDigest();
+  ++view_version_;
+  actions.view_changed = true;
+}
+
+YieldReasons Membership::LocalYields() const noexcept {
+  return static_cast<YieldReasons>(Ready() ? yields_ : yields_ | kYieldHolding);
+}
+
+std::uint64_t Membership::ComputeViewDigest() const {
+  struct Entry {
+    MemberId id;
+    BootId boot;
+    YieldReasons yields;
+  };
+  std::vector<Entry> entries;
+  if (leave_ == LeaveState::kNo) {
+    entries.push_back({.id = id_, .boot = boot_, .yields = LocalYields()});
+  }
+  for (const auto& [name, peer] : peers_) {
+    if (peer.CountsAsAlive() && peer.session) {
+      entries.push_back({.id = peer.id, .boot = peer.session->boot, .yields = peer.yields});
+    }
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.id < b.id; });
+  ByteWriter text;
+  for (const Entry& entry : entries) {
+    text.U64(entry.id).U64(entry.boot).U16(entry.yields);
+  }
+  const crypto::Sha256Digest digest = crypto::Sha256(text.buffer());
+  return ByteReader(digest).U64();
+}
+
+}  // namespace stentor::speaker

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// Which speakers live, and which of them yield (docs/architecture.md, "Membership"). One object a
+/// speaker. It sends heartbeats to every peer that the API lists, suspects those that fall silent,
+/// probes a suspect directly and through others, and declares it dead only when nobody reached it.
+///
+/// The shell moves datagrams and time:
+///
+///   Membership membership({.node = "node-1", .secrets = {secret}}, [&] { return RandomU64(); });
+///   Carry(membership.SetPeers(now, peers));              // on each change of the list of pods
+///   Carry(membership.OnDatagram(now, source, bytes));    // for each datagram received
+///   Carry(membership.Poll(now));                         // when NextDeadline() has come
+///   // Carry(): sends actions.send, logs actions.changes, and holds the elections again where
+///   // actions.view_changed; the election's inputs are Ready() and AliveMembers().
+///
+/// Where both a datagram and the deadline are due, the datagrams come first.
+///
+/// What is trusted: a datagram that opens under the secret and has not been seen before is its
+/// sender's. That it is not an old one is known once the sender has echoed a fresh challenge; until
+/// then its boot changes nothing, also through others. Source addresses are not trusted and, where
+/// there is a secret, not looked at: nodes have several. We send only to addresses that the API
+/// lists, never to where a datagram came from.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/time.h"
+#include "common/net/ip_address.h"
+#include "speaker/membership/datagram.h"
+#include "speaker/membership/drop_reason.h"
+#include "speaker/membership/keys.h"
+#include "speaker/membership/peer.h"
+#include "speaker/membership/profile.h"
+
+namespace stentor::speaker {
+
+/// Why a speaker should not be elected while another one can be; a set of bits, empty for none.
+/// Values are on the wire: added, never renumbered.
+enum YieldReason : std::uint16_t {
+  kYieldsNothing = 0,
+  kYieldStarting = 1U << 0U,  ///< Has not read the API's objects yet.
+  kYieldHolding = 1U << 1U,   ///< Waits for a peer after a start or a pause. Set by Membership.
+  kYieldStopping = 1U << 2U,  ///< Was asked to stop and still answers.
+  kYieldProxyUnhealthy = 1U << 3U,  ///< Nothing on its node forwards to pods.
+  kYieldNoCarrier = 1U << 4U,       ///< Its links are down.
+  kYieldConflict = 1U << 5U,        ///< Found an address in use by another host (strict).
+};
+using YieldReasons = std::uint16_t;
+
+/// A speaker as the API lists it. Datagrams go to the first address.
+struct PeerAddress {
+  std::string node;
+  std::vector<net::IpAddress> addresses;  ///< Not empty.
+
+  friend auto operator<=>(const PeerAddress&, const PeerAddress&) = default;
+};
+
+/// A living speaker, this one included.
+struct AliveMember {
+  std::string node;
+  YieldReasons yields = kYieldsNothing;
+
+  friend auto operator<=>(const AliveMember&, const AliveMember&) = default;
+};
+
+enum class ChangeKind : std::uint8_t {
+  kJoined,         ///< Answers for the first time, or again after it was dead or had left.
+  kRestarted,      ///< Was alive and is so under a new boot id.
+  kSuspected,      ///< Silent, or told to be dead; still counts as alive.
+  kRefuted,        ///< Was suspected and has shown that it lives.
+  kDied,           ///< No probe reached it.
+  kLeft,           ///< Said so.
+  kRemoved,        ///< The API doesn't list it any more.
+  kYieldsChanged,  ///< Its reasons to yield changed.
+  kKeyDiffers,     ///< Its datagrams are sealed under another secret. At most once in ten minutes.
+  kHolding,        ///< This speaker was paused, and answers nothing until a peer confirms it.
+  kReady,          ///< This speaker may announce.
+};
+
+/// The label value of `kind`, in snake_case; has static storage.
+[[nodiscard]] std::string_view ChangeKindName(ChangeKind kind) noexcept;
+
+/// Something that an operator wants to see; one log line each. kSuspected and kRefuted are worth
+/// debug level only: forged ICMP errors can cause them, at most once a heartbeat.
+struct Change {
+  ChangeKind kind = ChangeKind::kJoined;
+  std::string node;                                 ///< Whom it is about.
+  SuspicionCause cause = SuspicionCause::kSilence;  ///< Of kSuspected and kDied.
+  Duration silence{};  ///< kSuspected, kRefuted, kDied: since its last sign of life. kHolding: the
+                       ///< pause.
+  YieldReasons yields = kYieldsNothing;  ///< kJoined, kRestarted, kYieldsChanged.
+};
+
+struct OutgoingDatagram {
+  net::IpAddress destination;
+  std::vector<std::byte> bytes;  ///< At most kMaxDatagramSize.
+};
+
+/// What the shell has to do after an input.
+struct Actions {
+  std::vector<OutgoingDatagram> send;
+  std::vector<Change> changes;
+  bool view_changed = false;              ///< Ready() or AliveMembers() is not what it was.
+  std::optional<MembershipDrop> dropped;  ///< OnDatagram() only; also counted in drops().
+};
+
+/// Not thread-safe: lives on the speaker's logic thread. Time must not go backwards.
+class Membership {
+ public:
+  /// Returns 64 random bits at each call; cryptographically strong outside of tests.
+  using Random = std::function<std::uint64_t()>;
+
+  struct Options {
+    std::string node;                  ///< Of this speaker; 1 to 253 octets.
+    std::vector<std::string> secrets;  ///< The first one seals, all of them open. None or an empty
+                                       ///< one: nothing is authenticated (as with MetalLB).
+    Profile profile = LanProfile();
+  };
+
+  /// Draws this speaker's boot id from `random`, which must outlive the object's calls.
+  Membership(Options options, Random random);
+
+  /// Replaces the list of the other speakers (this node's own entry is skipped). The first call
+  /// starts the membership: without peers it is Ready() at once.
+  [[nodiscard]] Actions SetPeers(TimePoint now, const std::vector<PeerAddress>& peers);
+
+  /// Replaces this speaker's reasons to yield, and tells everybody at once.
+  [[nodiscard]] Actions SetLocalState(TimePoint now, YieldReasons yields);
+
+  /// Any bytes from anywhere. What is not authentic allocates nothing, sends nothing and changes
+  /// nothing but a counter.
+  [[nodiscard]] Actions OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram);
+
+  /// ICMP says that nobody listens at a peer's address. A hint only: anybody can forge it, so it
+  /// makes a suspect, which is probed.
+  [[nodiscard]] Actions OnUnreachable(TimePoint now, const net::IpAddress& destination);
+
+  /// Does what is due. Harmless when nothing is.
+  [[nodiscard]] Actions Poll(TimePoint now);
+
+  /// Says goodbye; peers count us as gone at once. Poll() repeats it to those who have not
+  /// confirmed until LeaveComplete(), which is within profile.leave_for.
+  [[nodiscard]] Actions Leave(TimePoint now);
+  [[nodiscard]] bool LeaveComplete() const noexcept { return leave_ == LeaveState::kComplete; }
+
+  /// When to call Poll(); nothing before the first SetPeers() and after LeaveComplete().
+  [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
+
+  /// False while this speaker must not announce: before it has met a peer (or waited for one in
+  /// vain) after its start or after a pause.
+  [[nodiscard]] bool Ready() const noexcept { return phase_ == Phase::kReady; }
+
+  /// All living speakers by name, suspects included; this one too, unless it is leaving.
+  [[nodiscard]] std::vector<AliveMember> AliveMembers() const;
+
+  /// How many peers are listed.
+  [[nodiscard]] std::size_t PeerCount() const noexcept { return peers_.size(); }
+
+  /// False where there is no secret: worth a warning at start.
+  [[nodiscard]] bool authenticated() const noexcept { return keyring_.authenticated(); }
+
+  /// Grows each time that `Actions::view_changed` was set.
+  [[nodiscard]] std::uint64_t view_version() const noexcept { return view_version_; }
+
+  /// Dropped datagrams, indexed by MembershipDrop.
+  [[nodiscard]] const std::array<std::uint64_t, kMembershipDropCount>& drops() const noexcept {
+    return drops_;
+  }
+
+  /// Equal at two speakers that see the same members alive, with the same boots and yields.
+  [[nodiscard]] std::uint64_t ViewDigest() const { return view_digest_; }
+
+ private:
+  enum class Phase : std::uint8_t { kNew, kHolding, kReady };
+  enum class LeaveState : std::uint8_t { kNo, kLeaving, kComplete };
+  using Peers = std::map<std::string, Peer, std::less<>>;
+
+  // membership.cc: inputs, and who lives
+  Peer& Add(const std::string& node);
+  bool RemoveUnlisted(const std::map<std::string, std::vector<net::IpAddress>>& listed,
+                      Actions& actions);
+  void Hold(TimePoint now);
+  void BecomeReady(TimePoint now, Actions& actions);
+  void Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actions);
+  void Refute(TimePoint now, Peer& peer, Actions& actions);
+  void Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Actions& actions);
+  void DeclareDead(TimePoint now, Peer& peer, Actions& actions);
+  void SetYields(Peer& peer, YieldReasons yields, Actions& actions);
+  void ViewChanged(Actions& actions);
+  void CompleteLeave();
+
+  // timers.cc: what happens when nothing arrives
+  void NoteLateness(TimePoint now, Actions& actions);
+  void PollPeer(TimePoint now, Peer& peer, Actions& actions);
+  void PollLeaving(TimePoint now, Actions& actions);
+  void ProbeRound(TimePoint now, Peer& peer, Actions& actions);
+
+  // receive.cc: from strangers' bytes to news of a member
+  [[nodiscard]] std::optional<MembershipDrop> Receive(TimePoint now, const net::IpAddress& source,
+                                                      Bytes datagram, Actions& actions);
+  [[nodiscard]] std::optional<MembershipDrop> OnSession(TimePoint now, Peer& peer, const Body& body,
+                                                        bool newest, Actions& actions);
+  [[nodiscard]] std::optional<MembershipDrop> OnNewBoot(TimePoint now, Peer& peer, const Body& body,
+                                                        Actions& actions);
+  void ReportWrongKey(TimePoint now, const net::IpAddress& source, Peer& peer, Actions& actions);
+  [[nodiscard]] bool ConsumeEcho(TimePoint now, Peer& peer, std::uint64_t echo);
+  void OnNews(TimePoint now, Peer& peer, const Body& body, Actions& actions);
+  void OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions);
+  void OnNote(TimePoint now, Peer& from, Peer& about, const Note& note, Actions& actions);
+  void OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
+  void OnRelayedAnswer(TimePoint now, const Body& body, Actions& actions);
+  void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
+  void CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions);
+
+  // send.cc: everything that leaves
+  void Seal(Peer& peer, Body body, Actions& actions);
+  void Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,
+            std::vector<Note> notes = {});
+  bool Demand(TimePoint now, Peer& peer, Actions& actions);
+  void AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& actions);
+  void SendView(TimePoint now, Peer& peer, Actions& actions);
+  void TellAll(TimePoint now, const std::vector<Note>& notes, Actions& actions);
+  [[nodiscard]] std::uint64_t Challenge(TimePoint now, Peer& peer);
+  [[nodiscard]] Note NoteOf(const Peer& peer) const;
+  [[nodiscard]] std::uint64_t NonZeroRandom() const;
+
+  [[nodiscard]] YieldReasons LocalYields() const noexcept;
+  [[nodiscard]] std::uint64_t ComputeViewDigest() const;
+
+  const std::string node_;
+  const Profile profile_;
+  const Random random_;
+  const Keyring keyring_;
+  const MemberId id_;
+  const BootId boot_;
+  std::uint32_t incarnation_ = 1;
+  YieldReasons yields_ = kYieldsNothing;
+  Peers peers_;
+  std::map<MemberId, Peer*> peers_by_id_;
+  std::uint64_t counter_floor_ = 0;  // no peer's send counter may start below: see Peer::sent
+  Phase phase_ = Phase::kNew;
+  LeaveState leave_ = LeaveState::kNo;
+  TimePoint hold_until_{};
+  TimePoint leave_until_{};
+  TimePoint next_leave_{};
+  TimePoint next_heartbeat_{};
+  Duration lateness_{};  // how late our timers were at worst, until:
+  TimePoint lateness_until_{};
+  std::uint64_t helper_turn_ = 0;
+  std::uint64_t view_digest_ = 0;
+  std::uint64_t view_version_ = 0;
+  std::array<std::uint64_t, kMembershipDropCount> drops_{};
+};
+
+}  // namespace stentor::speaker

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// What a speaker knows about one other speaker. Used by Membership alone.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/time.h"
+#include "common/net/ip_address.h"
+#include "speaker/membership/datagram.h"
+#include "speaker/membership/keys.h"
+
+namespace stentor::speaker {
+
+enum class MemberState : std::uint8_t { kUnknown, kAlive, kSuspect, kDead, kLeft };
+
+enum class SuspicionCause : std::uint8_t {
+  kSilence,      ///< No datagram for Profile::suspect_after.
+  kUnreachable,  ///< ICMP said that nobody listens there.
+  kToldDead,     ///< Another speaker declared it dead.
+};
+
+/// The label value of `cause`, in snake_case; has static storage.
+[[nodiscard]] std::string_view SuspicionCauseName(SuspicionCause cause) noexcept;
+
+/// Receiving side of one boot of a peer.
+struct Session {
+  BootId boot = 0;
+  KeyId key = 0;
+  Channel channel;
+  ReplayWindow seen;
+};
+
+/// Somebody who asked us to probe this peer, and wants to hear if it answers.
+struct RelayRequest {
+  std::string requester;
+  std::uint64_t nonce = 0;
+  TimePoint expires{};
+};
+
+struct Peer {
+  std::string node;
+  MemberId id = 0;
+  std::vector<net::IpAddress> addresses;
+
+  // Sending. The counter is the nonce: it never repeats for this peer's key, also when the peer was
+  // removed and came back (Membership::counter_floor_).
+  Channel outgoing;
+  std::uint64_t sent = 0;
+
+  // Receiving: the boot that proved itself, and another one that is trying to.
+  std::optional<Session> session;
+  std::optional<Session> pending;
+
+  MemberState state = MemberState::kUnknown;
+  std::uint32_t incarnation = 0;
+  std::uint16_t yields = 0;
+  bool fresh = false;  // has echoed a challenge since we last had a reason to doubt it
+  TimePoint last_heard{};
+
+  // What we asked it to echo, and what it asked us to.
+  std::uint64_t challenge = 0;
+  TimePoint challenged_at{};
+  TimePoint next_demand{};
+  std::uint64_t owed_echo = 0;
+
+  // Suspicion.
+  SuspicionCause cause = SuspicionCause::kSilence;
+  TimePoint suspected_at{};
+  TimePoint next_probe{};
+  TimePoint next_hint{};  // no ICMP error counts before: anybody can forge them
+  std::uint64_t relay_nonce = 0;
+  TimePoint relay_nonce_until{};
+
+  std::vector<RelayRequest> relays;  // at most one a requester
+
+  // The last exchange of views with it.
+  std::uint64_t compared_ours = 0;
+  std::uint64_t compared_theirs = 0;
+  TimePoint compared_at{};
+
+  bool left_confirmed = false;  // has confirmed our leaving
+  std::optional<TimePoint> key_reported_at;
+
+  [[nodiscard]] bool CountsAsAlive() const noexcept {
+    return state == MemberState::kAlive || state == MemberState::kSuspect;
+  }
+};
+
+}  // namespace stentor::speaker

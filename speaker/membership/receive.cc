@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// Membership: from strangers' bytes to news of a member.
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+#include "speaker/membership/membership.h"
+
+namespace stentor::speaker {
+namespace {
+
+using std::chrono_literals::operator""min;
+
+// A key that differs is said once in so long for each node: strangers can cause it.
+constexpr Duration kKeyReportInterval = 10min;
+
+bool Lists(const Peer& peer, const net::IpAddress& address) {
+  return std::find(peer.addresses.begin(), peer.addresses.end(), address) != peer.addresses.end();
+}
+
+}  // namespace
+
+Actions Membership::OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram) {
+  Actions actions;
+  if (leave_ != LeaveState::kComplete) {
+    NoteLateness(now, actions);
+  }
+  actions.dropped = Receive(now, source, datagram, actions);
+  if (actions.dropped) {
+    ++drops_[static_cast<std::size_t>(*actions.dropped)];
+  }
+  return actions;
+}
+
+std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAddress& source,
+                                                  Bytes datagram, Actions& actions) {
+  const auto decoded = DecodeHeader(datagram);
+  if (const auto* drop = std::get_if<MembershipDrop>(&decoded)) {
+    return *drop;
+  }
+  const Header& header = std::get<Header>(decoded);
+  if (header.node == node_) {
+    return MembershipDrop::kOwnName;
+  }
+  const auto it = peers_.find(header.node);
+  if (it == peers_.end()) {
+    return MembershipDrop::kUnknownSender;
+  }
+  Peer& peer = it->second;
+  if (!authenticated() && !Lists(peer, source)) {
+    return MembershipDrop::kWrongSource;
+  }
+  if (!keyring_.Has(header.key)) {
+    ReportWrongKey(now, source, peer, actions);
+    return MembershipDrop::kWrongKey;
+  }
+
+  const auto same_boot = [&header](const std::optional<Session>& s) {
+    return s && s->boot == header.boot;
+  };
+  const bool known = same_boot(peer.session);
+  std::optional<Session>& slot = known ? peer.session : peer.pending;
+  if (same_boot(slot) && !slot->seen.IsNew(header.counter)) {
+    return MembershipDrop::kReplay;
+  }
+  // Another boot, or the same one under another secret: nothing is replaced before it proved
+  // authentic.
+  std::optional<Channel> channel;
+  if (!same_boot(slot) || slot->key != header.key) {
+    channel = keyring_.MakeChannel(header.key, header.boot, header.node, node_);
+  }
+  std::array<std::byte, kMaxDatagramSize> plaintext;
+  const std::size_t clear = HeaderSize(header.node.size());
+  const std::optional<std::size_t> size =
+      (channel ? *channel : slot->channel)
+          .Open(header.counter, datagram.first(clear), datagram.subspan(clear), plaintext);
+  if (!size || header.counter == 0) {
+    return MembershipDrop::kNotAuthentic;
+  }
+  if (!same_boot(slot)) {
+    slot.emplace();
+    slot->boot = header.boot;
+  }
+  if (channel) {
+    slot->key = header.key;
+    slot->channel = std::move(*channel);
+  }
+  const bool newest = slot->seen.IsNewest(header.counter);
+  slot->seen.Mark(header.counter);
+  const std::optional<Body> body = DecodeBody(Bytes(plaintext).first(*size));
+  if (!body) {
+    return MembershipDrop::kMalformed;
+  }
+  return known ? OnSession(now, peer, *body, newest, actions)
+               : OnNewBoot(now, peer, *body, actions);
+}
+
+void Membership::ReportWrongKey(TimePoint now, const net::IpAddress& source, Peer& peer,
+                                Actions& actions) {
+  // Who is alive has our key; the same bytes in its name are then somebody else's.
+  if (peer.CountsAsAlive() || !Lists(peer, source) ||
+      (peer.key_reported_at && now - *peer.key_reported_at < kKeyReportInterval)) {
+    return;
+  }
+  peer.key_reported_at = now;
+  Change change;
+  change.kind = ChangeKind::kKeyDiffers;
+  change.node = peer.node;
+  actions.changes.push_back(std::move(change));
+}
+
+bool Membership::ConsumeEcho(TimePoint now, Peer& peer, std::uint64_t echo) {
+  if (echo == 0 || echo != peer.challenge ||
+      now - peer.challenged_at > profile_.challenge_lifetime) {
+    return false;
+  }
+  peer.challenge = 0;  // the next proof needs another one
+  return true;
+}
+
+// From a boot that has not proved that it is not a recording.
+std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, const Body& body,
+                                                    Actions& actions) {
+  if (leave_ != LeaveState::kNo || body.kind == MessageKind::kLeaving) {
+    return MembershipDrop::kUnconfirmedBoot;
+  }
+  if (body.challenge != 0) {
+    peer.owed_echo = body.challenge;
+  }
+  if (!ConsumeEcho(now, peer, body.echo)) {
+    Demand(now, peer, actions);
+    return MembershipDrop::kUnconfirmedBoot;
+  }
+  const bool restarted = peer.CountsAsAlive();
+  peer.session = std::exchange(peer.pending, std::nullopt);
+  peer.fresh = true;
+  peer.incarnation = body.incarnation;
+  peer.yields = body.yields;
+  Join(now, peer, restarted ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
+  AnswerRelays(now, peer, actions);
+  OnNews(now, peer, body, actions);
+  return std::nullopt;
+}
+
+// From the boot that we know.
+std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, const Body& body,
+                                                    bool newest, Actions& actions) {
+  if (leave_ != LeaveState::kNo) {
+    peer.left_confirmed |= body.seen_boot != boot_;
+    if (!peer.left_confirmed && body.challenge != 0) {
+      peer.owed_echo = body.challenge;  // our goodbye could be a recording, for all that it knows
+      Send(now, peer, MessageKind::kLeaving, actions);
+    }
+    const bool all = std::all_of(peers_.begin(), peers_.end(), [](const auto& entry) {
+      return entry.second.left_confirmed || !entry.second.CountsAsAlive();
+    });
+    if (all) {
+      CompleteLeave();
+    }
+    return std::nullopt;
+  }
+  const bool proved = ConsumeEcho(now, peer, body.echo);
+  if (body.kind == MessageKind::kLeaving) {
+    if (peer.CountsAsAlive() && (peer.fresh || proved)) {
+      peer.state = MemberState::kLeft;
+      peer.fresh = false;
+      Change change;
+      change.kind = ChangeKind::kLeft;
+      change.node = peer.node;
+      actions.changes.push_back(std::move(change));
+      ViewChanged(actions);
+    }
+    Demand(now, peer, actions);  // tells it that we know
+    return std::nullopt;
+  }
+  if (peer.state == MemberState::kLeft) {
+    return MembershipDrop::kUnconfirmedBoot;  // on its way while it left; it comes back as another
+  }
+  if (body.challenge != 0) {
+    peer.owed_echo = body.challenge;
+  }
+  peer.fresh |= proved;
+  if (!peer.fresh) {
+    Demand(now, peer, actions);
+    return MembershipDrop::kUnconfirmedBoot;
+  }
+
+  peer.incarnation = std::max(peer.incarnation, body.incarnation);
+  if (newest) {
+    SetYields(peer, body.yields, actions);
+  }
+  if (peer.state == MemberState::kSuspect) {
+    Refute(now, peer, actions);
+  } else if (peer.state != MemberState::kAlive) {
+    Join(now, peer, ChangeKind::kJoined, actions);
+  }
+  peer.last_heard = now;
+  if (proved) {
+    AnswerRelays(now, peer, actions);
+  }
+  if (peer.owed_echo != 0) {
+    Send(now, peer, MessageKind::kAnswer, actions);
+  }
+  OnNews(now, peer, body, actions);
+  return std::nullopt;
+}
+
+// What a proven member tells beyond its own life.
+void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& actions) {
+  if (phase_ == Phase::kHolding && body.seen_boot == boot_) {
+    BecomeReady(now, actions);
+  }
+  switch (body.kind) {
+    case MessageKind::kRelayRequest:
+      OnRelayRequest(now, peer, body, actions);
+      break;
+    case MessageKind::kRelayedAnswer:
+      OnRelayedAnswer(now, body, actions);
+      break;
+    default:
+      for (const Note& note : body.notes) {
+        const auto about = peers_by_id_.find(note.member);
+        if (note.member == id_) {
+          OnNoteAboutSelf(now, note, actions);
+        } else if (about != peers_by_id_.end() && about->second != &peer) {
+          OnNote(now, peer, *about->second, note, actions);
+        }
+      }
+  }
+  CompareViews(now, peer, body.view_digest, actions);
+}
+
+void Membership::OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions) {
+  if (note.boot != boot_ || note.state == NoteState::kAlive || note.incarnation < incarnation_ ||
+      note.incarnation == std::numeric_limits<std::uint32_t>::max()) {
+    return;
+  }
+  incarnation_ = note.incarnation + 1;
+  TellAll(now, {}, actions);
+}
+
+// Others' word makes us look; what we find decides. So a lie or an error costs a few probes.
+void Membership::OnNote(TimePoint now, Peer& from, Peer& about, const Note& note,
+                        Actions& actions) {
+  const bool same_boot = about.session && about.session->boot == note.boot;
+  if (note.state == NoteState::kAlive) {
+    if (same_boot) {
+      about.incarnation = std::max(about.incarnation, note.incarnation);
+    }
+    const bool gone = same_boot && about.state == MemberState::kLeft;
+    const bool news = !gone && (!same_boot || !about.CountsAsAlive());
+    if (news && Demand(now, about, actions)) {
+      AskRelay(now, from, about, actions);
+    }
+    return;
+  }
+  if (!same_boot || note.incarnation < about.incarnation || !about.CountsAsAlive()) {
+    return;
+  }
+  if (about.state == MemberState::kAlive) {
+    Suspect(now, about, SuspicionCause::kToldDead, actions);
+  } else if (now - about.last_heard >= profile_.suspect_after + lateness_) {
+    about.cause = SuspicionCause::kToldDead;
+    DeclareDead(now, about, actions);  // two observers heard nothing
+  }
+}
+
+void Membership::OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions) {
+  if (body.notes.size() != 1 || body.nonce == 0) {
+    return;
+  }
+  const auto about = peers_by_id_.find(body.notes.front().member);
+  if (about == peers_by_id_.end() || about->second == &from) {
+    return;
+  }
+  Peer& target = *about->second;
+  auto request = std::find_if(target.relays.begin(), target.relays.end(),
+                              [&from](const RelayRequest& r) { return r.requester == from.node; });
+  if (request == target.relays.end()) {
+    request = target.relays.insert(request, {.requester = from.node, .nonce = 0, .expires = {}});
+  }
+  request->nonce = body.nonce;
+  request->expires = now + profile_.confirm_for;
+  Send(now, target, MessageKind::kProbe, actions);
+}
+
+// `peer` has just echoed a challenge of ours: those who asked may know.
+void Membership::AnswerRelays(TimePoint now, Peer& peer, Actions& actions) {
+  for (const RelayRequest& request : std::exchange(peer.relays, {})) {
+    const auto requester = peers_.find(request.requester);
+    if (requester == peers_.end() || now > request.expires) {
+      continue;
+    }
+    Body body;
+    body.kind = MessageKind::kRelayedAnswer;
+    body.nonce = request.nonce;
+    body.notes = {NoteOf(peer)};
+    Seal(requester->second, std::move(body), actions);
+  }
+}
+
+// The helper echoes our nonce, and the member echoed the helper's challenge: together as good as a
+// fresh echo, but for datagrams that come directly, which still have to bring one.
+void Membership::OnRelayedAnswer(TimePoint now, const Body& body, Actions& actions) {
+  if (body.notes.size() != 1 || body.notes.front().state != NoteState::kAlive) {
+    return;
+  }
+  const Note& note = body.notes.front();
+  const auto it = peers_by_id_.find(note.member);
+  if (it == peers_by_id_.end()) {
+    return;
+  }
+  Peer& peer = *it->second;
+  if (body.nonce == 0 || body.nonce != peer.relay_nonce || now >= peer.relay_nonce_until) {
+    return;
+  }
+  peer.relay_nonce = 0;
+  const bool same_boot = peer.session && peer.session->boot == note.boot;
+  if (same_boot && peer.state == MemberState::kLeft) {
+    return;
+  }
+  const bool was_alive = peer.CountsAsAlive();
+  if (!same_boot) {
+    peer.session.emplace();
+    peer.session->boot = note.boot;
+    peer.session->key = keyring_.sealing_key();
+    peer.session->channel =
+        keyring_.MakeChannel(keyring_.sealing_key(), note.boot, peer.node, node_);
+    peer.pending.reset();
+    peer.fresh = false;
+    peer.incarnation = note.incarnation;
+  }
+  peer.incarnation = std::max(peer.incarnation, note.incarnation);
+  SetYields(peer, note.yields, actions);
+  if (!same_boot || !was_alive) {
+    Join(now, peer, was_alive ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
+  } else if (peer.state == MemberState::kSuspect) {
+    Refute(now, peer, actions);
+  }
+  peer.last_heard = now;
+}
+
+// Two speakers that see different members tell each other what they see. The same difference only
+// now and then: it may be a lasting one, such as a Pod that the API has shown to only one of them.
+void Membership::CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions) {
+  if (digest == view_digest_ ||
+      (peer.compared_ours == view_digest_ && peer.compared_theirs == digest &&
+       now - peer.compared_at < profile_.view_interval)) {
+    return;
+  }
+  peer.compared_ours = view_digest_;
+  peer.compared_theirs = digest;
+  peer.compared_at = now;
+  SendView(now, peer, actions);
+}
+
+}  // namespace stentor::speaker

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// Membership: everything that leaves.
+
+#include <algorithm>
+#include <utility>
+
+#include "speaker/membership/membership.h"
+
+namespace stentor::speaker {
+
+void Membership::Seal(Peer& peer, Body body, Actions& actions) {
+  body.yields = LocalYields();
+  body.incarnation = incarnation_;
+  body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
+  body.view_digest = view_digest_;
+  body.echo = std::exchange(peer.owed_echo, 0);
+  ++peer.sent;
+  std::vector<std::byte> datagram = EncodeHeader(
+      {.key = keyring_.sealing_key(), .boot = boot_, .counter = peer.sent, .node = node_});
+  const std::vector<std::byte> sealed = peer.outgoing.Seal(peer.sent, datagram, EncodeBody(body));
+  datagram.insert(datagram.end(), sealed.begin(), sealed.end());
+  actions.send.push_back({.destination = peer.addresses.front(), .bytes = std::move(datagram)});
+}
+
+void Membership::Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,
+                      std::vector<Note> notes) {
+  Body body;
+  body.kind = kind;
+  body.challenge = kind == MessageKind::kProbe ? Challenge(now, peer) : 0;
+  body.notes = std::move(notes);
+  Seal(peer, std::move(body), actions);
+}
+
+// Answers a boot that has to prove itself. Bounded in time, because whoever replays what an earlier
+// boot sent can make us do it.
+bool Membership::Demand(TimePoint now, Peer& peer, Actions& actions) {
+  if (now < peer.next_demand) {
+    return false;
+  }
+  peer.next_demand = now + profile_.probe_interval;
+  Send(now, peer, MessageKind::kProbe, actions);
+  return true;
+}
+
+void Membership::AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& actions) {
+  if (about.relay_nonce == 0 || now >= about.relay_nonce_until) {
+    about.relay_nonce = NonZeroRandom();
+    about.relay_nonce_until = now + 2 * profile_.confirm_for;
+  }
+  Body body;
+  body.kind = MessageKind::kRelayRequest;
+  body.nonce = about.relay_nonce;
+  body.notes = {NoteOf(about)};
+  Seal(helper, std::move(body), actions);
+}
+
+void Membership::SendView(TimePoint now, Peer& peer, Actions& actions) {
+  std::vector<Note> notes = {{.member = id_,
+                              .boot = boot_,
+                              .incarnation = incarnation_,
+                              .state = NoteState::kAlive,
+                              .yields = LocalYields()}};
+  for (const auto& [name, other] : peers_) {
+    if (!other.session || &other == &peer) {
+      continue;
+    }
+    if (notes.size() == kMaxNotes) {
+      Send(now, peer, MessageKind::kHeartbeat, actions, std::exchange(notes, {}));
+    }
+    notes.push_back(NoteOf(other));
+  }
+  Send(now, peer, MessageKind::kHeartbeat, actions, std::move(notes));
+}
+
+// To everybody who lives, and to those whom `notes` are about: they may want to refute them.
+void Membership::TellAll(TimePoint now, const std::vector<Note>& notes, Actions& actions) {
+  for (auto& [name, peer] : peers_) {
+    const MemberId id = peer.id;
+    const bool concerned = std::any_of(notes.begin(), notes.end(),
+                                       [id](const Note& note) { return note.member == id; });
+    if (peer.CountsAsAlive() || concerned) {
+      Send(now, peer, MessageKind::kHeartbeat, actions, notes);
+    }
+  }
+}
+
+// One challenge stands until it is echoed or too old: a peer that answers an earlier copy of the
+// same question is as fresh.
+std::uint64_t Membership::Challenge(TimePoint now, Peer& peer) {
+  if (peer.challenge == 0 || now >= peer.challenged_at + profile_.challenge_lifetime / 2) {
+    peer.challenge = NonZeroRandom();
+    peer.challenged_at = now;
+  }
+  return peer.challenge;
+}
+
+Note Membership::NoteOf(const Peer& peer) const {
+  NoteState state = NoteState::kDead;
+  if (peer.CountsAsAlive()) {
+    state = NoteState::kAlive;
+  } else if (peer.state == MemberState::kLeft) {
+    state = NoteState::kLeft;
+  }
+  return {.member = peer.id,
+          .boot = peer.session ? peer.session->boot : 0,
+          .incarnation = peer.incarnation,
+          .state = state,
+          .yields = peer.yields};
+}
+
+std::uint64_t Membership::NonZeroRandom() const {
+  std::uint64_t value = 0;
+  while (value == 0) {
+    value = random_();
+  }
+  return value;
+}
+
+}  // namespace stentor::speaker

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "speaker/net/membership_socket.h"
+
+#include <poll.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "speaker/membership/datagram.h"
+#include "speaker/membership/membership.h"
+#include "test/component/speaker_net/packet_namespaces.h"
+#include "test/support/catch.h"
+
+namespace stentor::speaker {
+namespace {
+
+const net::IpAddress kOne = net::Ipv4Address::FromOctets(192, 0, 2, 1);
+const net::IpAddress kTwo = net::Ipv4Address::FromOctets(192, 0, 2, 2);
+
+// A network of its own with two addresses, so that two sockets share a port as two nodes do.
+class Host {
+ public:
+  Host() {
+    namespace_.Run("ip link set lo up");
+    namespace_.Run("ip address add 192.0.2.1/32 dev lo");
+    namespace_.Run("ip address add 192.0.2.2/32 dev lo");
+    namespace_.Run("ip address add 2001:db8::1/128 dev lo nodad");
+    inside_.emplace(namespace_);
+  }
+
+ private:
+  test::Namespace namespace_;
+  std::optional<test::Inside> inside_;
+};
+
+struct Seen {
+  std::vector<std::pair<net::IpAddress, std::string>> datagrams;
+  std::vector<net::IpAddress> unreachable;
+};
+
+bool WaitFor(const MembershipSocket& socket) {
+  pollfd wanted{.fd = socket.fd(), .events = POLLIN, .revents = 0};
+  return ::poll(&wanted, 1, 5000) == 1;
+}
+
+bool DrainInto(MembershipSocket& socket, Seen& seen, std::size_t limit = 256) {
+  return socket.Drain(
+      [&seen](const net::IpAddress& source, Bytes bytes) {
+        seen.datagrams.emplace_back(
+            source, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+      },
+      [&seen](const net::IpAddress& destination) { seen.unreachable.push_back(destination); },
+      limit);
+}
+
+}  // namespace
+
+TEST_CASE("MembershipSocket carries datagrams with their source", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  auto one = MembershipSocket::Open(kOne, 0);
+  REQUIRE(one.ok());
+  REQUIRE(one->port() != 0);
+  auto two = MembershipSocket::Open(kTwo, one->port());
+  REQUIRE(two.ok());
+  REQUIRE(one->Send(kTwo, AsBytes("first")).ok());
+  REQUIRE(one->Send(kTwo, AsBytes("second")).ok());
+  REQUIRE(WaitFor(*two));
+  Seen seen;
+  CHECK_FALSE(DrainInto(*two, seen));
+  REQUIRE(seen.datagrams.size() == 2);
+  CHECK(seen.datagrams[0].first == kOne);
+  CHECK(seen.datagrams[0].second == "first");
+  CHECK(seen.datagrams[1].second == "second");
+  CHECK(seen.unreachable.empty());
+}
+
+TEST_CASE("MembershipSocket tells who is not listening, and goes on", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  auto one = MembershipSocket::Open(kOne, 0);
+  REQUIRE(one.ok());
+  REQUIRE(one->Send(kTwo, AsBytes("anybody?")).ok());
+  REQUIRE(WaitFor(*one));  // an error wakes it as well
+  Seen seen;
+  CHECK_FALSE(DrainInto(*one, seen));
+  CHECK(seen.unreachable == std::vector<net::IpAddress>{kTwo});
+  CHECK(seen.datagrams.empty());
+
+  auto two = MembershipSocket::Open(kTwo, one->port());
+  REQUIRE(two.ok());
+  CHECK(one->Send(kTwo, AsBytes("hello")).ok());
+  REQUIRE(WaitFor(*two));
+  DrainInto(*two, seen);
+  CHECK(seen.datagrams.size() == 1);
+}
+
+TEST_CASE("MembershipSocket sends although an error is waiting", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  auto one = MembershipSocket::Open(kOne, 0);
+  REQUIRE(one.ok());
+  for (int i = 0; i < 10; ++i) {
+    CHECK(one->Send(kTwo, AsBytes("x")).ok());
+  }
+  REQUIRE(WaitFor(*one));
+  Seen seen;
+  DrainInto(*one, seen);
+  CHECK(seen.unreachable.size() == 10);
+}
+
+TEST_CASE("MembershipSocket drains a flood in portions", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  auto one = MembershipSocket::Open(kOne, 0);
+  REQUIRE(one.ok());
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(one->Send(kOne, AsBytes("x")).ok());
+  }
+  REQUIRE(WaitFor(*one));
+  Seen seen;
+  CHECK(DrainInto(*one, seen, 3));
+  CHECK(seen.datagrams.size() == 3);
+  CHECK_FALSE(DrainInto(*one, seen));
+  CHECK(seen.datagrams.size() == 5);
+}
+
+TEST_CASE("MembershipSocket shows that a datagram was too long", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  auto one = MembershipSocket::Open(kOne, 0);
+  REQUIRE(one.ok());
+  REQUIRE(one->Send(kOne, AsBytes(std::string(5000, 'x'))).ok());
+  REQUIRE(WaitFor(*one));
+  Seen seen;
+  DrainInto(*one, seen);
+  REQUIRE(seen.datagrams.size() == 1);
+  CHECK(seen.datagrams[0].second.size() == kMaxDatagramSize + 1);
+}
+
+TEST_CASE("MembershipSocket works over IPv6", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  const net::IpAddress address = *net::IpAddress::Parse("2001:db8::1");
+  auto one = MembershipSocket::Open(address, 0);
+  REQUIRE(one.ok());
+  REQUIRE(one->Send(address, AsBytes("six")).ok());
+  REQUIRE(WaitFor(*one));
+  Seen seen;
+  DrainInto(*one, seen);
+  REQUIRE(seen.datagrams.size() == 1);
+  CHECK(seen.datagrams[0].first == address);
+  CHECK(one->Send(kOne, AsBytes("four")).code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("MembershipSocket says why it can't listen", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  auto one = MembershipSocket::Open(kOne, 0);
+  REQUIRE(one.ok());
+  const auto taken = MembershipSocket::Open(kOne, one->port());
+  REQUIRE_FALSE(taken.ok());
+  CHECK(taken.status().code() == absl::StatusCode::kUnavailable);
+  CHECK(std::string(taken.status().message()) ==
+        "cannot listen for other speakers on 192.0.2.1 port " + std::to_string(one->port()) +
+            "/udp: Address already in use");
+  const auto foreign = MembershipSocket::Open(net::Ipv4Address::FromOctets(198, 51, 100, 1), 0);
+  REQUIRE_FALSE(foreign.ok());
+  CHECK(std::string(foreign.status().message()).find("Cannot assign requested address") !=
+        std::string::npos);
+}
+
+TEST_CASE("Two memberships meet over real sockets, and one misses the other", "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  auto one = MembershipSocket::Open(kOne, 0);
+  REQUIRE(one.ok());
+  auto two = MembershipSocket::Open(kTwo, one->port());
+  REQUIRE(two.ok());
+  std::uint64_t random = 0;
+  const auto next_random = [&random] { return ++random; };
+  Membership a({.node = "a", .secrets = {"secret"}}, next_random);
+  Membership b({.node = "b", .secrets = {"secret"}}, next_random);
+  const std::vector<PeerAddress> peers = {{.node = "a", .addresses = {kOne}},
+                                          {.node = "b", .addresses = {kTwo}}};
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  const auto carry = [](MembershipSocket& socket, const Actions& actions) {
+    for (const OutgoingDatagram& datagram : actions.send) {
+      static_cast<void>(socket.Send(datagram.destination, datagram.bytes));
+    }
+  };
+  const auto serve = [&](MembershipSocket& socket, Membership& membership) {
+    socket.Drain([&](const net::IpAddress& source,
+                     Bytes bytes) { carry(socket, membership.OnDatagram(now(), source, bytes)); },
+                 [&](const net::IpAddress& destination) {
+                   carry(socket, membership.OnUnreachable(now(), destination));
+                 });
+    if (membership.NextDeadline() && *membership.NextDeadline() <= now()) {
+      carry(socket, membership.Poll(now()));
+    }
+  };
+  carry(*one, a.SetPeers(now(), peers));
+  carry(*two, b.SetPeers(now(), peers));
+  const TimePoint limit = now() + std::chrono::seconds(20);
+  while (now() < limit && (a.AliveMembers().size() < 2 || b.AliveMembers().size() < 2)) {
+    pollfd wanted[] = {{.fd = one->fd(), .events = POLLIN, .revents = 0},
+                       {.fd = two->fd(), .events = POLLIN, .revents = 0}};
+    ::poll(wanted, 2, 5);
+    serve(*one, a);
+    serve(*two, b);
+  }
+  REQUIRE(a.AliveMembers().size() == 2);
+  REQUIRE(b.AliveMembers().size() == 2);
+  CHECK(a.Ready());
+
+  {
+    const MembershipSocket closed = std::move(*two);
+  }
+  while (now() < limit && a.AliveMembers().size() == 2) {
+    pollfd wanted{.fd = one->fd(), .events = POLLIN, .revents = 0};
+    ::poll(&wanted, 1, 5);
+    serve(*one, a);
+  }
+  CHECK(a.AliveMembers().size() == 1);
+}
+
+}  // namespace stentor::speaker

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "speaker/membership/datagram.h"
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "test/support/catch.h"
+
+namespace stentor::speaker {
+namespace {
+
+Header SomeHeader() {
+  return {.key = 0x01020304, .boot = 0x1122334455667788, .counter = 42, .node = "node-1"};
+}
+
+Body SomeBody() {
+  Body body;
+  body.kind = MessageKind::kRelayRequest;
+  body.yields = 0x8001;
+  body.incarnation = 7;
+  body.seen_boot = 99;
+  body.view_digest = 0xfedcba9876543210;
+  body.challenge = 1;
+  body.echo = 2;
+  body.nonce = 3;
+  body.notes = {
+      {.member = 5, .boot = 6, .incarnation = 7, .state = NoteState::kDead, .yields = 8},
+      {.member = 9, .boot = 10, .incarnation = 11, .state = NoteState::kLeft, .yields = 0}};
+  return body;
+}
+
+}  // namespace
+
+TEST_CASE("Membership headers have the documented layout", "[membership]") {
+  const std::vector<std::byte> bytes = EncodeHeader(SomeHeader());
+  REQUIRE(bytes.size() == HeaderSize(6));
+  ByteReader in(bytes);
+  CHECK(in.U16() == 0x5374);
+  CHECK(in.U8() == 1);
+  CHECK(in.U32() == 0x01020304);
+  CHECK(in.U64() == 0x1122334455667788);
+  CHECK(in.U64() == 42);
+  CHECK(in.U8() == 6);
+  CHECK(std::get<Header>(DecodeHeader(bytes)) == SomeHeader());
+}
+
+TEST_CASE("Membership headers that can't be ours are dropped with a reason", "[membership]") {
+  const std::vector<std::byte> good = EncodeHeader(SomeHeader());
+  const auto with = [&good](std::size_t at, int value) {
+    std::vector<std::byte> bytes = good;
+    bytes.at(at) = static_cast<std::byte>(value);
+    return bytes;
+  };
+  struct Case {
+    const char* name;
+    std::vector<std::byte> bytes;
+    MembershipDrop want;
+  };
+  const std::vector<Case> cases = {
+      {"empty", {}, MembershipDrop::kTruncated},
+      {"one octet", {std::byte{'S'}}, MembershipDrop::kTruncated},
+      {"memberlist's first octet", with(0, 0x0c), MembershipDrop::kBadMagic},
+      {"version 2", with(2, 2), MembershipDrop::kBadVersion},
+      {"no name", with(23, 0), MembershipDrop::kTruncated},
+      {"name longer than the datagram", with(23, 7), MembershipDrop::kTruncated},
+      {"too long", std::vector<std::byte>(kMaxDatagramSize + 1), MembershipDrop::kTruncated},
+  };
+  for (const Case& c : cases) {
+    DYNAMIC_SECTION(c.name) { CHECK(std::get<MembershipDrop>(DecodeHeader(c.bytes)) == c.want); }
+  }
+  for (std::size_t size = 3; size < good.size(); ++size) {
+    CHECK(std::get<MembershipDrop>(DecodeHeader(Bytes(good).first(size))) ==
+          MembershipDrop::kTruncated);
+  }
+}
+
+TEST_CASE("Membership bodies come back as they were", "[membership]") {
+  CHECK(DecodeBody(EncodeBody(SomeBody())) == SomeBody());
+  CHECK(DecodeBody(EncodeBody({})) == Body{});
+  CHECK(EncodeBody({}).size() == 48);
+}
+
+TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
+  const std::vector<std::byte> good = EncodeBody(SomeBody());
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    CHECK_FALSE(DecodeBody(Bytes(good).first(size)));
+  }
+  std::vector<std::byte> bad = good;
+  SECTION("kind 0") { bad[0] = std::byte{0}; }
+  SECTION("kind 7") { bad[0] = std::byte{7}; }
+  SECTION("more notes than there are") { bad[47] = std::byte{3}; }
+  SECTION("fewer notes than there are") { bad[47] = std::byte{1}; }
+  SECTION("more notes than any datagram has") { bad[47] = std::byte{255}; }
+  SECTION("a state of a note that doesn't exist") { bad[48 + 20] = std::byte{9}; }
+  SECTION("an octet too many") { bad.push_back(std::byte{0}); }
+  CHECK_FALSE(DecodeBody(bad));
+}
+
+TEST_CASE("The longest datagram fits", "[membership]") {
+  Body body;
+  body.notes.resize(kMaxNotes);
+  CHECK(HeaderSize(kMaxNodeNameSize) + EncodeBody(body).size() + 16 <= kMaxDatagramSize);
+}
+
+TEST_CASE("MemberIdOf is the first 8 octets of the name's SHA-256", "[membership]") {
+  CHECK(MemberIdOf("abc") == 0xba7816bf8f01cfeaU);
+}
+
+TEST_CASE("Every drop reason has a name of its own", "[membership]") {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < kMembershipDropCount; ++i) {
+    CHECK(static_cast<std::size_t>(kAllMembershipDrops[i]) == i);
+    names.insert(std::string(MembershipDropName(kAllMembershipDrops[i])));
+  }
+  CHECK(names.size() == kMembershipDropCount);
+  CHECK_FALSE(names.contains("unknown"));
+}
+
+}  // namespace stentor::speaker

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "speaker/membership/membership.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "test/support/catch.h"
+
+namespace stentor::speaker {
+namespace {
+
+using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""ms;
+
+const net::IpAddress kAddressA = net::Ipv4Address::FromOctets(192, 0, 2, 1);
+const net::IpAddress kAddressB = net::Ipv4Address::FromOctets(192, 0, 2, 2);
+const net::IpAddress kStranger = net::Ipv4Address::FromOctets(198, 51, 100, 9);
+
+// Two speakers and a wire without delay, which keeps what it carried and can be cut.
+struct Pair {
+  struct Side {
+    std::unique_ptr<Membership> membership;
+    net::IpAddress address;
+    std::string node;
+    std::vector<Change> changes;
+    std::vector<std::vector<std::byte>> received;
+  };
+  TimePoint now{1h};
+  std::uint64_t next_random = 1;
+  Side a{.membership = nullptr, .address = kAddressA, .node = "a", .changes = {}, .received = {}};
+  Side b{.membership = nullptr, .address = kAddressB, .node = "b", .changes = {}, .received = {}};
+  bool cut = false;
+
+  void Make(Side& side, const std::vector<std::string>& secrets = {"secret"}) {
+    side.membership = std::make_unique<Membership>(
+        Membership::Options{.node = side.node, .secrets = secrets, .profile = LanProfile()},
+        [this] { return next_random++; });
+  }
+  void Start(Side& side) {
+    Carry(side, side.membership->SetPeers(now, {{.node = "a", .addresses = {kAddressA}},
+                                                {.node = "b", .addresses = {kAddressB}}}));
+  }
+  void StartBoth() {
+    Make(a);
+    Make(b);
+    Start(a);
+    Start(b);
+    RunFor(200ms);
+    REQUIRE(Sees(a, "b"));
+    REQUIRE(Sees(b, "a"));
+  }
+  Side& Other(Side& side) { return &side == &a ? b : a; }
+  void Carry(Side& side, const Actions& actions) {
+    side.changes.insert(side.changes.end(), actions.changes.begin(), actions.changes.end());
+    for (const OutgoingDatagram& datagram : actions.send) {
+      Side& other = Other(side);
+      CHECK(datagram.destination == other.address);
+      CHECK(datagram.bytes.size() <= kMaxDatagramSize);
+      if (!cut && other.membership) {
+        other.received.push_back(datagram.bytes);
+        Carry(other, other.membership->OnDatagram(now, side.address, datagram.bytes));
+      }
+    }
+  }
+  void RunFor(Duration duration) {
+    for (const TimePoint until = now + duration; now < until; now += 1ms) {
+      for (Side* side : {&a, &b}) {
+        if (side->membership) {
+          const auto deadline = side->membership->NextDeadline();
+          if (deadline && *deadline <= now) {
+            Carry(*side, side->membership->Poll(now));
+            CHECK((!side->membership->NextDeadline() || *side->membership->NextDeadline() > now));
+          }
+        }
+      }
+    }
+  }
+  static bool Sees(const Side& side, const std::string& node) {
+    const std::vector<AliveMember> members = side.membership->AliveMembers();
+    return std::any_of(members.begin(), members.end(),
+                       [&node](const AliveMember& m) { return m.node == node; });
+  }
+  static std::size_t Count(const Side& side, ChangeKind kind) {
+    return static_cast<std::size_t>(
+        std::count_if(side.changes.begin(), side.changes.end(),
+                      [kind](const Change& c) { return c.kind == kind; }));
+  }
+};
+
+std::uint64_t Dropped(const Pair::Side& side, MembershipDrop reason) {
+  return side.membership->drops()[static_cast<std::size_t>(reason)];
+}
+
+}  // namespace
+
+TEST_CASE("Membership is not ready before it knows whether it has peers", "[membership]") {
+  Pair pair;
+  pair.Make(pair.a);
+  CHECK_FALSE(pair.a.membership->Ready());
+  CHECK_FALSE(pair.a.membership->NextDeadline());
+  SECTION("alone it is ready at once") {
+    const Actions actions =
+        pair.a.membership->SetPeers(pair.now, {{.node = "a", .addresses = {kAddressA}}});
+    CHECK(actions.view_changed);
+    CHECK(actions.send.empty());
+    CHECK(pair.a.membership->Ready());
+    CHECK(pair.a.membership->PeerCount() == 0);
+  }
+  SECTION("with a peer that never answers it waits for the bound") {
+    pair.Start(pair.a);
+    pair.RunFor(399ms);
+    CHECK_FALSE(pair.a.membership->Ready());
+    CHECK(pair.a.membership->AliveMembers() ==
+          std::vector<AliveMember>{{.node = "a", .yields = kYieldHolding}});
+    pair.RunFor(2ms);
+    CHECK(pair.a.membership->Ready());
+    CHECK(pair.a.membership->AliveMembers() ==
+          std::vector<AliveMember>{{.node = "a", .yields = kYieldsNothing}});
+  }
+  SECTION("with a peer that answers it is ready at once") {
+    pair.Make(pair.b);
+    pair.Start(pair.b);
+    pair.Start(pair.a);
+    CHECK(pair.a.membership->Ready());
+    CHECK(pair.b.membership->Ready());
+  }
+  SECTION("it is ready when the last listed peer is not listed any more") {
+    pair.Start(pair.a);
+    CHECK_FALSE(pair.a.membership->Ready());
+    pair.Carry(pair.a, pair.a.membership->SetPeers(pair.now, {}));
+    CHECK(pair.a.membership->Ready());
+  }
+}
+
+TEST_CASE("Membership says in order what happened to a peer", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  CHECK(pair.a.membership->ViewDigest() == pair.b.membership->ViewDigest());
+  pair.a.changes.clear();
+
+  SECTION("it dies: suspected after 220 ms, dead after 320") {
+    pair.b.membership.reset();
+    pair.RunFor(400ms);
+    REQUIRE(pair.a.changes.size() == 2);
+    CHECK(pair.a.changes[0].kind == ChangeKind::kSuspected);
+    CHECK(pair.a.changes[0].cause == SuspicionCause::kSilence);
+    CHECK(pair.a.changes[0].silence == 220ms);
+    CHECK(pair.a.changes[1].kind == ChangeKind::kDied);
+    CHECK(pair.a.changes[1].node == "b");
+    CHECK(pair.a.changes[1].silence == 320ms);
+    CHECK(pair.a.membership->Ready());
+    CHECK_FALSE(Pair::Sees(pair.a, "b"));
+  }
+  SECTION("silence that a probe ends") {
+    pair.cut = true;
+    pair.RunFor(150ms);
+    pair.cut = false;
+    pair.RunFor(300ms);
+    REQUIRE(pair.a.changes.size() == 2);
+    CHECK(pair.a.changes[0].kind == ChangeKind::kSuspected);
+    CHECK(pair.a.changes[1].kind == ChangeKind::kRefuted);
+    CHECK(Pair::Sees(pair.a, "b"));
+  }
+  SECTION("it comes back after a partition") {
+    pair.cut = true;
+    pair.RunFor(5000ms);
+    CHECK_FALSE(Pair::Sees(pair.a, "b"));
+    pair.cut = false;
+    pair.RunFor(101ms);
+    CHECK(Pair::Sees(pair.a, "b"));
+    CHECK(Pair::Count(pair.a, ChangeKind::kJoined) == 1);
+  }
+  SECTION("it leaves") {
+    pair.Carry(pair.b, pair.b.membership->Leave(pair.now));
+    CHECK(pair.b.membership->LeaveComplete());
+    CHECK_FALSE(pair.b.membership->NextDeadline());
+    REQUIRE(pair.a.changes.size() == 1);
+    CHECK(pair.a.changes[0].kind == ChangeKind::kLeft);
+    CHECK_FALSE(Pair::Sees(pair.a, "b"));
+  }
+  SECTION("it restarts") {
+    pair.Make(pair.b);
+    pair.Start(pair.b);
+    pair.RunFor(200ms);
+    CHECK(Pair::Count(pair.a, ChangeKind::kRestarted) == 1);
+    CHECK(Pair::Count(pair.a, ChangeKind::kDied) == 0);
+    CHECK(pair.b.membership->Ready());
+  }
+  SECTION("it is not listed any more") {
+    pair.Carry(pair.a, pair.a.membership->SetPeers(pair.now, {}));
+    REQUIRE(pair.a.changes.size() == 1);
+    CHECK(pair.a.changes[0].kind == ChangeKind::kRemoved);
+    CHECK(pair.a.membership->Ready());
+    pair.RunFor(300ms);
+    CHECK(Dropped(pair.a, MembershipDrop::kUnknownSender) > 0);
+  }
+  SECTION("its reasons to yield change") {
+    pair.Carry(pair.b, pair.b.membership->SetLocalState(pair.now, kYieldNoCarrier));
+    REQUIRE(pair.a.changes.size() == 1);
+    CHECK(pair.a.changes[0].kind == ChangeKind::kYieldsChanged);
+    CHECK(pair.a.changes[0].yields == kYieldNoCarrier);
+    CHECK(pair.a.membership->AliveMembers()[1].yields == kYieldNoCarrier);
+  }
+}
+
+TEST_CASE("ICMP unreachable makes a suspect, and silence then a death", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  pair.a.changes.clear();
+  SECTION("of a peer that lives: it refutes") {
+    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+    REQUIRE(pair.a.changes.size() == 2);
+    CHECK(pair.a.changes[0].cause == SuspicionCause::kUnreachable);
+    CHECK(pair.a.changes[1].kind == ChangeKind::kRefuted);
+    // A flood of forged errors is one suspicion a heartbeat.
+    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+    CHECK(pair.a.changes.size() == 2);
+  }
+  SECTION("of a peer that is gone") {
+    pair.b.membership.reset();
+    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+    pair.RunFor(102ms);
+    CHECK(Pair::Count(pair.a, ChangeKind::kDied) == 1);
+  }
+  SECTION("of an address that is nobody's") {
+    CHECK(pair.a.membership->OnUnreachable(pair.now, kStranger).send.empty());
+  }
+}
+
+TEST_CASE("Membership counts what it drops, and does nothing else", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  const std::vector<std::byte> good = pair.a.received.back();
+  const std::uint64_t version = pair.a.membership->view_version();
+  const auto give = [&pair](const std::vector<std::byte>& bytes, net::IpAddress source) {
+    const Actions actions = pair.a.membership->OnDatagram(pair.now, source, bytes);
+    CHECK(actions.send.empty());
+    CHECK(actions.changes.empty());
+    CHECK_FALSE(actions.view_changed);
+    return actions.dropped;
+  };
+  const auto with = [&good](std::size_t at) {
+    std::vector<std::byte> bytes = good;
+    bytes.at(at) ^= std::byte{1};
+    return bytes;
+  };
+  CHECK(give({}, kAddressB) == MembershipDrop::kTruncated);
+  CHECK(give(with(0), kAddressB) == MembershipDrop::kBadMagic);
+  CHECK(give(with(2), kAddressB) == MembershipDrop::kBadVersion);
+  CHECK(give(with(3), kAddressB) == MembershipDrop::kWrongKey);
+  CHECK(give(with(7), kAddressB) == MembershipDrop::kNotAuthentic);   // another boot
+  CHECK(give(with(20), kAddressB) == MembershipDrop::kNotAuthentic);  // another, higher counter
+  CHECK(give(with(good.size() - 1), kAddressB) == MembershipDrop::kReplay);  // not even opened
+  CHECK(give(with(24), kAddressB) == MembershipDrop::kUnknownSender);        // node "c"
+  CHECK(give(pair.b.received.back(), kAddressB) == MembershipDrop::kOwnName);
+  CHECK(give(good, kAddressB) == MembershipDrop::kReplay);
+  CHECK(Dropped(pair.a, MembershipDrop::kReplay) == 2);
+  CHECK(pair.a.membership->view_version() == version);
+}
+
+TEST_CASE("Source addresses count only where nothing else is known", "[membership]") {
+  Pair pair;
+  const bool secret = GENERATE(true, false);
+  const std::vector<std::string> secrets =
+      secret ? std::vector<std::string>{"secret"} : std::vector<std::string>{""};
+  pair.Make(pair.a, secrets);
+  pair.Make(pair.b, secrets);
+  CHECK(pair.a.membership->authenticated() == secret);
+  pair.Start(pair.a);
+  pair.Start(pair.b);
+  pair.RunFor(200ms);
+  REQUIRE(Pair::Sees(pair.a, "b"));
+  const Actions from_b = pair.b.membership->SetLocalState(pair.now, kYieldConflict);
+  REQUIRE(from_b.send.size() == 1);
+  const Actions actions =
+      pair.a.membership->OnDatagram(pair.now, kStranger, from_b.send.front().bytes);
+  CHECK(actions.view_changed == secret);
+  CHECK((actions.dropped == MembershipDrop::kWrongSource) == !secret);
+}
+
+TEST_CASE("A recorded boot is asked for a fresh echo, and changes nothing", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  const std::vector<std::vector<std::byte>> recorded = pair.a.received;
+  pair.Make(pair.b);
+  pair.Start(pair.b);
+  pair.RunFor(200ms);
+  const std::uint64_t version = pair.a.membership->view_version();
+  std::size_t answered = 0;
+  for (const std::vector<std::byte>& bytes : recorded) {
+    const Actions actions = pair.a.membership->OnDatagram(pair.now, kAddressB, bytes);
+    CHECK(actions.dropped == MembershipDrop::kUnconfirmedBoot);
+    CHECK(actions.changes.empty());
+    answered += actions.send.size();
+  }
+  CHECK(answered <= 1);  // however many recordings
+  CHECK(pair.a.membership->view_version() == version);
+}
+
+TEST_CASE("A speaker that was paused holds until a peer has confirmed it", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  pair.cut = true;  // the wire, so that the answer to the probe has to be waited for
+  pair.now += 1000ms;
+  const Actions actions = pair.a.membership->Poll(pair.now);
+  pair.Carry(pair.a, actions);
+  CHECK_FALSE(pair.a.membership->Ready());
+  CHECK(actions.view_changed);
+  CHECK(Pair::Count(pair.a, ChangeKind::kHolding) == 1);
+  CHECK(Pair::Sees(pair.a, "b"));  // it was us who were away
+  SECTION("and is ready when one did") {
+    pair.cut = false;
+    pair.RunFor(110ms);
+    CHECK(pair.a.membership->Ready());
+  }
+  SECTION("or when nobody does") {
+    pair.RunFor(399ms);
+    CHECK_FALSE(pair.a.membership->Ready());
+    pair.RunFor(2ms);
+    CHECK(pair.a.membership->Ready());
+    CHECK_FALSE(Pair::Sees(pair.a, "b"));
+  }
+}
+
+TEST_CASE("A speaker whose timers were late is more patient for a while", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  const TimePoint due = *pair.a.membership->NextDeadline();
+  pair.now = std::max(pair.now, due + 100ms);
+  pair.RunFor(200ms);  // the first of these polls is 100 ms late
+  pair.b.membership.reset();
+  pair.a.changes.clear();
+  pair.RunFor(1000ms);
+  REQUIRE(pair.a.changes.size() == 2);
+  CHECK(pair.a.changes[0].silence >= 320ms);
+  CHECK(pair.a.changes[0].silence <= 330ms);
+  CHECK(pair.a.changes[1].silence >= 520ms);
+  CHECK(pair.a.membership->Ready());
+}
+
+TEST_CASE("Nonces of a peer that was removed and listed again are not used twice", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  const auto counter = [](const std::vector<std::byte>& bytes) {
+    return std::get<Header>(DecodeHeader(bytes)).counter;
+  };
+  const std::uint64_t before = counter(pair.b.received.back());
+  static_cast<void>(pair.a.membership->SetPeers(pair.now, {}));
+  pair.Start(pair.a);
+  CHECK(counter(pair.b.received.back()) > before);
+  pair.RunFor(200ms);
+  CHECK(Pair::Sees(pair.a, "b"));
+  CHECK(Pair::Sees(pair.b, "a"));
+}
+
+TEST_CASE("A key that differs is named once, and only for a node that is not alive",
+          "[membership]") {
+  Pair pair;
+  pair.Make(pair.a);
+  pair.Make(pair.b, {"other"});
+  pair.Start(pair.a);
+  pair.Start(pair.b);
+  pair.RunFor(2000ms);
+  CHECK(Pair::Count(pair.a, ChangeKind::kKeyDiffers) == 1);
+  CHECK(Dropped(pair.a, MembershipDrop::kWrongKey) > 5);
+  CHECK_FALSE(Pair::Sees(pair.a, "b"));
+}
+
+TEST_CASE("Two secrets are accepted while one is rotated", "[membership]") {
+  Pair pair;
+  pair.Make(pair.a, {"new", "old"});
+  pair.Make(pair.b, {"old", "new"});
+  pair.Start(pair.a);
+  pair.Start(pair.b);
+  pair.RunFor(10ms);
+  CHECK(Pair::Sees(pair.a, "b"));
+  CHECK(Pair::Sees(pair.b, "a"));
+}
+
+}  // namespace stentor::speaker
