@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "speaker/announce/announcer.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "test/support/catch.h"
+
+namespace stentor::speaker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kReady =
+    net::kLinkUp | net::kLinkBroadcast | net::kLinkRunning | net::kLinkLowerUp;
+constexpr std::uint32_t kNoCarrier = net::kLinkUp | net::kLinkBroadcast;
+constexpr IfIndex kEth0{2};
+constexpr IfIndex kEth1{3};
+constexpr net::MacAddress kMac0({0x02, 0, 0, 0, 0, 0x20});
+constexpr net::MacAddress kMac1({0x02, 0, 0, 0, 0, 0x21});
+constexpr net::MacAddress kHost({0x02, 0, 0, 0, 0, 0x10});
+constexpr net::Ipv4Address kVip = net::Ipv4Address::FromOctets(192, 0, 2, 111);
+constexpr net::Ipv4Address kVip2 = net::Ipv4Address::FromOctets(192, 0, 2, 112);
+constexpr TimePoint kStart = TimePoint(100s);
+
+net::LinkMessage LinkOf(IfIndex index, const char* name, const net::MacAddress& mac,
+                        std::uint32_t flags = kReady) {
+  return {.index = index, .flags = flags, .name = name, .mac = mac, .master = {}};
+}
+
+struct Sent {
+  Duration at{};  // since kStart
+  OutgoingFrame frame;
+};
+
+// A node with eth0 and eth1, and a clock that the test moves.
+struct Node {
+  Links links{NameFilter()};
+  Announcer announcer;
+  TimePoint now = kStart;
+
+  explicit Node(const AnnouncerOptions& options = {}) : announcer(links, options) {
+    Apply(LinkOf(kEth0, "eth0", kMac0));
+    Apply(LinkOf(kEth1, "eth1", kMac1));
+  }
+
+  void Apply(const net::LinkMessage& message) { announcer.OnLinkEvents(links.Apply(message), now); }
+
+  // Does what the shell does, from deadline to deadline, for `span`.
+  std::vector<Sent> Run(Duration span) {
+    std::vector<Sent> sent;
+    const TimePoint end = now + span;
+    for (std::optional<TimePoint> next = announcer.NextDeadline(); next && *next <= end;
+         next = announcer.NextDeadline()) {
+      now = std::max(now, *next);
+      for (OutgoingFrame& frame : announcer.Poll(now)) {
+        sent.push_back({now - kStart, std::move(frame)});
+      }
+    }
+    now = end;
+    return sent;
+  }
+
+  std::vector<std::byte> Request(net::Ipv4Address target, std::uint16_t operation = 1) const {
+    const net::ArpFrame frame =
+        net::EncodeArp({.destination = net::MacAddress::Broadcast(),
+                        .source = kHost,
+                        .operation = operation,
+                        .sender_mac = kHost,
+                        .sender_ip = net::Ipv4Address::FromOctets(192, 0, 2, 1),
+                        .target_mac = {},
+                        .target_ip = target});
+    return {frame.begin(), frame.end()};
+  }
+};
+
+net::ArpPacket PacketOf(const OutgoingFrame& frame) {
+  return std::get<net::ArpPacket>(net::DecodeArp(frame.bytes));
+}
+
+std::map<IfIndex, int> CountByLink(const std::vector<Sent>& sent) {
+  std::map<IfIndex, int> count;
+  for (const Sent& s : sent) {
+    ++count[s.frame.link];
+  }
+  return count;
+}
+
+TEST_CASE("A new address is announced at once, in both forms, on every eligible link",
+          "[announcer]") {
+  Node node;
+  CHECK(node.announcer.SetAnnounced({{kVip, std::nullopt}}, node.now) ==
+        AnnouncementChange{.added = {kVip}, .withdrawn = {}, .changed = {}});
+  const std::vector<OutgoingFrame> frames = node.announcer.Poll(node.now);
+  REQUIRE(frames.size() == 4);
+  CHECK(frames[0].link == kEth0);
+  CHECK(PacketOf(frames[0]) == net::GratuitousArpPacket(kMac0, kVip, net::GratuitousArp::kRequest));
+  CHECK(PacketOf(frames[1]) == net::GratuitousArpPacket(kMac1, kVip, net::GratuitousArp::kRequest));
+  CHECK(PacketOf(frames[2]) == net::GratuitousArpPacket(kMac0, kVip, net::GratuitousArp::kReply));
+  CHECK(PacketOf(frames[3]) == net::GratuitousArpPacket(kMac1, kVip, net::GratuitousArp::kReply));
+  CHECK(node.announcer.Counters(kVip)->gratuitous_sent == 4);
+}
+
+TEST_CASE("Repeats follow for five seconds, with jitter, and then end", "[announcer]") {
+  Node node({.jitter_seed = GENERATE(1U, 2U, 3U)});
+  node.announcer.Announce(kVip, std::set<std::string>{"eth0"}, node.now);
+  const std::vector<Sent> sent = node.Run(60s);
+  REQUIRE(sent.size() >= 2 + 2 * 4);
+  CHECK(sent.size() <= 2 + 2 * 8);
+  CHECK(sent[0].at == 0s);
+  CHECK(sent[1].at == 0s);
+  Duration last = 0s;
+  for (std::size_t i = 2; i < sent.size(); i += 2) {
+    CHECK(sent[i].at == sent[i + 1].at);
+    CHECK(sent[i].at - last >= 750ms);
+    CHECK(sent[i].at - last <= 1250ms);
+    last = sent[i].at;
+  }
+  CHECK(last >= 5s);
+  CHECK(last <= 6250ms);
+  CHECK_FALSE(node.announcer.NextDeadline().has_value());
+}
+
+TEST_CASE("Nodes with other seeds repeat at other times", "[announcer]") {
+  Node a({.jitter_seed = 1});
+  Node b({.jitter_seed = 2});
+  a.announcer.Announce(kVip, std::nullopt, kStart);
+  b.announcer.Announce(kVip, std::nullopt, kStart);
+  const std::vector<Sent> sent_a = a.Run(2s);
+  const std::vector<Sent> sent_b = b.Run(2s);
+  CHECK(sent_a[0].at == sent_b[0].at);
+  CHECK(sent_a[4].at != sent_b[4].at);
+}
+
+TEST_CASE("A reconcile that changes nothing sends nothing", "[announcer]") {
+  Node node;
+  const Announcements desired = {{kVip, std::nullopt}, {kVip2, std::set<std::string>{"eth1"}}};
+  node.announcer.SetAnnounced(desired, node.now);
+  static_cast<void>(node.Run(60s));
+  const std::uint64_t revision = node.announcer.revision();
+  CHECK(node.announcer.SetAnnounced(desired, node.now) == AnnouncementChange{});
+  CHECK(node.announcer.Poll(node.now).empty());
+  CHECK_FALSE(node.announcer.NextDeadline().has_value());
+  CHECK(node.announcer.revision() == revision);
+}
+
+TEST_CASE("A reconcile during the repeats doesn't start them anew", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::nullopt, node.now);
+  static_cast<void>(node.Run(2s));
+  const std::optional<TimePoint> next = node.announcer.NextDeadline();
+  CHECK_FALSE(node.announcer.Announce(kVip, std::nullopt, node.now));
+  CHECK(node.announcer.NextDeadline() == next);
+}
+
+TEST_CASE("Nothing leaves after withdrawal", "[announcer]") {
+  Node node;
+  node.announcer.SetAnnounced({{kVip, std::nullopt}, {kVip2, std::nullopt}}, node.now);
+  SECTION("before the first frame") {}
+  SECTION("between the repeats") { static_cast<void>(node.Run(2s)); }
+  CHECK(node.announcer.SetAnnounced({{kVip2, std::nullopt}}, node.now).withdrawn ==
+        std::vector<net::IpAddress>{kVip});
+  for (const Sent& sent : node.Run(60s)) {
+    CHECK(sent.frame.address == net::IpAddress(kVip2));
+  }
+  CHECK_FALSE(node.announcer.Contains(kVip, kEth0));
+  CHECK(node.announcer.Counters(kVip) == nullptr);
+  CHECK(node.announcer.OnArpFrame(kEth0, node.Request(kVip)) ==
+        ArpDecision{DropReason::kNotAnnounced});
+}
+
+TEST_CASE("Withdrawn and announced again within a moment is told once each", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::nullopt, node.now);
+  node.announcer.Withdraw(kVip);
+  node.announcer.Announce(kVip, std::nullopt, node.now);
+  CHECK(node.announcer.Poll(node.now).size() == 4);
+}
+
+TEST_CASE("An address is announced only where it is allowed", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::set<std::string>{"eth1", "eth7"}, node.now);
+  CHECK(CountByLink(node.Run(60s)).count(kEth0) == 0);
+  CHECK_FALSE(node.announcer.Contains(kVip, kEth0));
+  CHECK(node.announcer.Contains(kVip, kEth1));
+  CHECK(node.announcer.InterfacesOf(kVip) == std::vector<std::string>{"eth1"});
+  CHECK(node.announcer.Ipv4AddressesOn(kEth0).empty());
+  CHECK(node.announcer.Ipv4AddressesOn(kEth1) == std::vector<net::Ipv4Address>{kVip});
+
+  SECTION("a newly allowed link is told, the others are not told again") {
+    CHECK(node.announcer.Announce(kVip, std::nullopt, node.now));
+    const std::map<IfIndex, int> count = CountByLink(node.Run(60s));
+    CHECK(count.count(kEth0) == 1);
+    CHECK(count.count(kEth1) == 0);
+  }
+  SECTION("no interface at all means none, not all") {
+    CHECK(node.announcer.Announce(kVip, std::set<std::string>{}, node.now));
+    CHECK(node.Run(60s).empty());
+    CHECK(node.announcer.InterfacesOf(kVip).empty());
+  }
+}
+
+TEST_CASE("What happens to a link is told there, and only there", "[announcer]") {
+  struct Case {
+    const char* name;
+    net::LinkMessage before;
+    net::LinkMessage after;
+    Duration want_at_least;  // the last repeat; negative: nothing is sent
+    Duration want_at_most;
+  };
+  constexpr net::MacAddress kNewMac({0x02, 0, 0, 0, 0, 0x2f});
+  const auto c = GENERATE_COPY(values<Case>({
+      {"appears", LinkOf(kEth0, "eth0", kMac0, 0), LinkOf(kEth0, "eth0", kMac0), 30s, 37s},
+      {"carrier comes back", LinkOf(kEth0, "eth0", kMac0, kNoCarrier), LinkOf(kEth0, "eth0", kMac0),
+       30s, 37s},
+      {"MAC changes", LinkOf(kEth0, "eth0", kMac0), LinkOf(kEth0, "eth0", kNewMac), 5s, 7s},
+      {"appears without carrier", LinkOf(kEth0, "eth0", kMac0, 0),
+       LinkOf(kEth0, "eth0", kMac0, kNoCarrier), -1s, -1s},
+      {"loses its carrier", LinkOf(kEth0, "eth0", kMac0), LinkOf(kEth0, "eth0", kMac0, kNoCarrier),
+       -1s, -1s},
+      {"goes down", LinkOf(kEth0, "eth0", kMac0), LinkOf(kEth0, "eth0", kMac0, 0), -1s, -1s},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Node node;
+    node.announcer.Announce(kVip, std::nullopt, node.now);
+    node.Apply(c.before);
+    static_cast<void>(node.Run(100s));
+    node.Apply(c.after);
+    const std::vector<Sent> sent = node.Run(100s);
+    CHECK(sent.empty() == (c.want_at_least < 0s));
+    for (const Sent& s : sent) {
+      CHECK(s.frame.link == kEth0);
+      CHECK(PacketOf(s.frame).sender_mac == *c.after.mac);
+    }
+    if (!sent.empty()) {
+      CHECK(sent.front().at == 100s);
+      CHECK(sent.back().at - 100s >= c.want_at_least);
+      CHECK(sent.back().at - 100s <= c.want_at_most);
+    }
+  }
+}
+
+TEST_CASE("A renamed link answers for what is allowed under its new name", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::set<std::string>{"lan0"}, node.now);
+  CHECK(node.Run(10s).empty());
+  const std::uint64_t revision = node.announcer.revision();
+  node.Apply(LinkOf(kEth0, "lan0", kMac0));
+  CHECK(node.announcer.revision() != revision);
+  CHECK(node.announcer.Contains(kVip, kEth0));
+  CHECK_FALSE(CountByLink(node.Run(10s)).empty());
+}
+
+TEST_CASE("A link that is gone is silent though a run was under way", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::nullopt, node.now);
+  static_cast<void>(node.Run(1500ms));
+  net::LinkMessage gone = LinkOf(kEth0, "eth0", kMac0);
+  gone.existence = net::Existence::kGone;
+  node.Apply(gone);
+  CHECK(CountByLink(node.Run(60s)).count(kEth0) == 0);
+  CHECK(node.announcer.OnArpFrame(kEth0, node.Request(kVip)) ==
+        ArpDecision{DropReason::kUnknownInterface});
+}
+
+TEST_CASE("Of 1,000 addresses taken over at once each is told once within 100 ms", "[announcer]") {
+  Node node;
+  Announcements desired;
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    desired[net::Ipv4Address(net::Ipv4Address::FromOctets(198, 18, 0, 1).value() + i)] =
+        std::set<std::string>{"eth0"};
+  }
+  node.announcer.SetAnnounced(desired, node.now);
+  const std::vector<Sent> sent = node.Run(1min);
+  std::set<net::IpAddress> told;
+  for (std::size_t i = 0; i < 1000; ++i) {
+    CHECK(PacketOf(sent[i].frame).operation == net::kArpRequest);
+    told.insert(sent[i].frame.address);
+  }
+  CHECK(told.size() == 1000);
+  CHECK(sent[999].at <= 100ms);
+
+  // Never more than the rate allows: a burst, and 20 frames a millisecond.
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    const double allowed = 200 + 1 + std::chrono::duration<double>(sent[i].at).count() * 20'000;
+    if (static_cast<double>(i) > allowed) {
+      FAIL("frame " << i << " left too early");
+    }
+  }
+}
+
+TEST_CASE("A low rate delays frames and loses none", "[announcer]") {
+  Node node({.frames_per_second = 10, .burst_frames = 1});
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    node.announcer.Announce(net::Ipv4Address(kVip.value() + i), std::set<std::string>{"eth0"},
+                            node.now);
+  }
+  const std::vector<Sent> sent = node.Run(4s);
+  std::set<net::IpAddress> told;
+  for (const Sent& s : sent) {
+    told.insert(s.frame.address);
+  }
+  CHECK(told.size() == 20);
+  CHECK(sent.size() <= 42);
+}
+
+TEST_CASE("AnnounceAgain repeats a take-over, for announced addresses only", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::nullopt, node.now);
+  static_cast<void>(node.Run(60s));
+  node.announcer.AnnounceAgain(kVip2, node.now);
+  CHECK_FALSE(node.announcer.NextDeadline().has_value());
+  node.announcer.AnnounceAgain(kVip, node.now);
+  CHECK(node.announcer.Poll(node.now).size() == 4);
+}
+
+TEST_CASE("Requests, answers and drops are counted", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::nullopt, node.now);
+  const ArpDecision decision = node.announcer.OnArpFrame(kEth1, node.Request(kVip));
+  REQUIRE(std::holds_alternative<ArpAnswer>(decision));
+  CHECK(std::get<net::ArpPacket>(net::DecodeArp(std::get<ArpAnswer>(decision).frame)).sender_mac ==
+        kMac1);
+  CHECK(node.announcer.Counters(kVip)->requests_received == 1);
+  CHECK(node.announcer.Counters(kVip)->responses_sent == 1);
+
+  static_cast<void>(node.announcer.OnArpFrame(kEth1, node.Request(kVip2)));
+  static_cast<void>(node.announcer.OnArpFrame(kEth1, node.Request(kVip, 2)));
+  static_cast<void>(node.announcer.OnArpFrame(IfIndex{9}, node.Request(kVip)));
+  CHECK(node.announcer.Drops(DropReason::kNotAnnounced) == 1);
+  CHECK(node.announcer.Drops(DropReason::kNotRequest) == 1);
+  CHECK(node.announcer.Drops(DropReason::kUnknownInterface) == 1);
+  CHECK(node.announcer.Drops(DropReason::kMalformed) == 0);
+  CHECK(node.announcer.Counters(kVip)->requests_received == 1);
+}
+
+TEST_CASE("IPv6 addresses are kept but sent by nobody yet", "[announcer]") {
+  Node node;
+  const net::IpAddress vip6 = *net::IpAddress::Parse("2001:db8::1");
+  CHECK(node.announcer.Announce(vip6, std::nullopt, node.now));
+  CHECK(node.Run(10s).empty());
+  CHECK(node.announcer.Announced() == std::vector<net::IpAddress>{vip6});
+}
+
+}  // namespace
+}  // namespace stentor::speaker

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "speaker/announce/arp_filter.h"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "common/net/arp.h"
+#include "test/support/catch.h"
+#include "test/support/classic_bpf.h"
+
+namespace stentor::speaker {
+namespace {
+
+using test::FrameFacts;
+using test::RunBpf;
+
+constexpr net::IfIndex kLink{3};
+constexpr net::Ipv4Address kVip = net::Ipv4Address::FromOctets(198, 51, 100, 10);
+constexpr FrameFacts kArrived{.packet_type = 1, .interface = kLink};
+
+std::vector<std::byte> Request(net::Ipv4Address target) {
+  const net::MacAddress host({0x02, 0, 0, 0, 0, 0x10});
+  const net::ArpFrame frame =
+      net::EncodeArp({.destination = net::MacAddress::Broadcast(),
+                      .source = host,
+                      .operation = net::kArpRequest,
+                      .sender_mac = host,
+                      .sender_ip = net::Ipv4Address::FromOctets(198, 51, 100, 1),
+                      .target_mac = {},
+                      .target_ip = target});
+  return {frame.begin(), frame.end()};
+}
+
+bool Accepts(const BpfProgram& program, net::Ipv4Address target) {
+  return RunBpf(program, Request(target), kArrived) >= 42;
+}
+
+// 198.18.0.0/15 has room for 131072; none is the neighbour of another.
+std::vector<net::Ipv4Address> Scattered(std::uint32_t count) {
+  std::vector<net::Ipv4Address> addresses;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    addresses.emplace_back(net::Ipv4Address::FromOctets(198, 18, 0, 1).value() + i * 13);
+  }
+  std::reverse(addresses.begin(), addresses.end());
+  return addresses;
+}
+
+// What the kernel's checker demands: jumps stay inside, the last instruction returns.
+bool IsValid(const BpfProgram& program) {
+  for (std::size_t at = 0; at < program.size(); ++at) {
+    const BpfInstruction& i = program[at];
+    const bool conditional = i.code == 0x15 || i.code == 0x25 || i.code == 0x35;
+    if (i.code == 0x05 && at + 1 + i.operand >= program.size()) {
+      return false;
+    }
+    if (conditional && at + 1 + std::max(i.jump_true, i.jump_false) >= program.size()) {
+      return false;
+    }
+  }
+  return !program.empty() && program.back().code == 0x06 && program.size() <= kMaxBpfInstructions;
+}
+
+TEST_CASE("The filter looks at more than the address", "[filter]") {
+  const BpfProgram program = BuildArpFilter({kVip}, kLink);
+  struct Case {
+    const char* name;
+    std::size_t at;  // octet to overwrite, 100 for none
+    std::uint8_t value;
+    FrameFacts facts;
+    bool want;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"broadcast request", 100, 0, kArrived, true},
+      {"unicast request", 100, 0, {.packet_type = 0, .interface = kLink}, true},
+      {"multicast", 100, 0, {.packet_type = 2, .interface = kLink}, false},
+      {"to another host, or of a VLAN nobody has",
+       100,
+       0,
+       {.packet_type = 3, .interface = kLink},
+       false},
+      {"sent by ourselves", 100, 0, {.packet_type = 4, .interface = kLink}, false},
+      {"of a VLAN or macvlan child",
+       100,
+       0,
+       {.packet_type = 1, .interface = net::IfIndex{4}},
+       false},
+      {"not ARP", 13, 0x00, kArrived, false},
+      {"not IPv4", 16, 0x86, kArrived, false},
+      {"reply", 21, 2, kArrived, false},
+      {"opcode 257", 20, 1, kArrived, false},
+      {"next address", 41, 11, kArrived, false},
+      {"previous address", 41, 9, kArrived, false},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    std::vector<std::byte> frame = Request(kVip);
+    if (c.at < frame.size()) {
+      frame[c.at] = std::byte{c.value};
+    }
+    CHECK((RunBpf(program, frame, c.facts) != 0) == c.want);
+  }
+}
+
+TEST_CASE("A short frame does not pass", "[filter]") {
+  std::vector<std::byte> frame = Request(kVip);
+  frame.pop_back();
+  CHECK(RunBpf(BuildArpFilter({kVip}, kLink), frame, kArrived) == 0);
+}
+
+TEST_CASE("Without addresses nothing passes", "[filter]") {
+  const BpfProgram program = BuildArpFilter({}, kLink);
+  CHECK(IsValid(program));
+  CHECK_FALSE(Accepts(program, kVip));
+}
+
+TEST_CASE("The filter is exact as long as it fits", "[filter]") {
+  const std::uint32_t count = GENERATE(1U, 2U, 16U, 17U, 33U, 257U, 1000U, 2700U);
+  const std::vector<net::Ipv4Address> addresses = Scattered(count);
+  const BpfProgram program = BuildArpFilter(addresses, kLink);
+  CAPTURE(count, program.size());
+  CHECK(IsValid(program));
+  bool all = true;
+  bool none_else = true;
+  for (const net::Ipv4Address address : addresses) {
+    all = all && Accepts(program, address);
+    none_else = none_else && !Accepts(program, net::Ipv4Address(address.value() + 1)) &&
+                !Accepts(program, net::Ipv4Address(address.value() - 1));
+  }
+  CHECK(all);
+  CHECK(none_else);
+}
+
+TEST_CASE("Ranges, single addresses and repetitions may be mixed", "[filter]") {
+  std::set<net::Ipv4Address> wanted = {net::Ipv4Address(0), net::Ipv4Address(0xffffffff)};
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    for (std::uint32_t j = 0; j <= i % 4; ++j) {
+      wanted.insert(net::Ipv4Address(kVip.value() + i * 6 + j));
+    }
+  }
+  std::vector<net::Ipv4Address> addresses(wanted.begin(), wanted.end());
+  addresses.insert(addresses.end(), wanted.begin(), wanted.end());
+  const BpfProgram program = BuildArpFilter(addresses, kLink);
+  CHECK(IsValid(program));
+  bool right =
+      Accepts(program, net::Ipv4Address(0)) && Accepts(program, net::Ipv4Address(0xffffffff)) &&
+      !Accepts(program, net::Ipv4Address(1)) && !Accepts(program, net::Ipv4Address(0xfffffffe));
+  for (std::uint32_t value = kVip.value() - 5; value < kVip.value() + 250; ++value) {
+    right = right && Accepts(program, net::Ipv4Address(value)) ==
+                         (wanted.count(net::Ipv4Address(value)) == 1);
+  }
+  CHECK(right);
+}
+
+TEST_CASE("A run of neighbours costs as much as two addresses", "[filter]") {
+  std::vector<net::Ipv4Address> addresses;
+  for (std::uint32_t i = 0; i < 100'000; ++i) {
+    addresses.emplace_back(net::Ipv4Address::FromOctets(198, 18, 0, 0).value() + i);
+  }
+  const BpfProgram program = BuildArpFilter(addresses, kLink);
+  CHECK(program.size() < 30);
+  CHECK(Accepts(program, addresses.back()));
+  CHECK_FALSE(Accepts(program, net::Ipv4Address(addresses.back().value() + 1)));
+}
+
+TEST_CASE("Too many addresses are covered by ranges that miss none", "[filter]") {
+  std::vector<net::Ipv4Address> addresses = Scattered(10'000);
+  addresses.push_back(net::Ipv4Address::FromOctets(203, 0, 113, 9));  // a wide gap before it
+  const BpfProgram program = BuildArpFilter(addresses, kLink);
+  CHECK(IsValid(program));
+  CHECK(program.size() > kMaxBpfInstructions * 8 / 10);  // as exact as it can be
+  bool all = true;
+  for (const net::Ipv4Address address : addresses) {
+    all = all && Accepts(program, address);
+  }
+  CHECK(all);
+  CHECK_FALSE(Accepts(program, net::Ipv4Address::FromOctets(203, 0, 113, 8)));
+  CHECK_FALSE(Accepts(program, net::Ipv4Address::FromOctets(198, 17, 255, 255)));
+}
+
+}  // namespace
+}  // namespace stentor::speaker
