@@ -28,6 +28,8 @@ PURE = {
                              "controller/reconcile"],
     "speaker/election": MODEL + ["common/config", "common/crypto", "speaker/election"],
     "speaker/announce": NET + ["speaker/announce"],
+    "speaker/reconcile": MODEL + ["common/config", "common/crypto", "speaker/announce",
+                                  "speaker/election", "speaker/reconcile"],
     "speaker/membership": NET + ["common/crypto", "speaker/membership"],
 }
 
