@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/allocator/address_allocator.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "controller/allocator/allocator_state.h"
+
+namespace stentor::controller {
+namespace {
+
+using State = AddressAllocator::State;
+
+net::IpFamily Other(net::IpFamily family) {
+  return family == net::IpFamily::kIpv4 ? net::IpFamily::kIpv6 : net::IpFamily::kIpv4;
+}
+
+bool Has(const AddressList& addresses, net::IpFamily family) {
+  return std::ranges::any_of(addresses,
+                             [family](const auto& address) { return address.family() == family; });
+}
+
+bool SameSet(AddressList a, AddressList b) {
+  std::ranges::sort(a);
+  std::ranges::sort(b);
+  return a == b;
+}
+
+// Exactly the families that are asked for, no address twice of one.
+bool FamiliesMatch(const AddressList& addresses, const FamilyRequest& families) {
+  return addresses.size() == (families.dual ? 2U : 1U) && Has(addresses, families.primary) &&
+         (!families.dual || Has(addresses, Other(families.primary)));
+}
+
+// As FamiliesMatch(), but one of two will do where the Service can live with it.
+bool FamiliesSuffice(const AddressList& addresses, const FamilyRequest& families) {
+  return FamiliesMatch(addresses, families) ||
+         (families.dual && !families.require_both && addresses.size() == 1);
+}
+
+bool Admits(const PoolState& pool, const AllocationRequest& request) {
+  static const model::Labels kNone;
+  return !pool.config.service_allocation ||
+         pool.config.service_allocation->Admits(
+             request.service.name_space,
+             request.namespace_labels != nullptr ? *request.namespace_labels : kNone,
+             request.labels != nullptr ? *request.labels : kNone);
+}
+
+// Whether `request` may use `address` beside those who hold it already.
+absl::Status MayUse(const State& state, const AllocationRequest& request,
+                    const net::IpAddress& address) {
+  const State::Holders* holders = state.HoldersOf(address);
+  if (holders == nullptr) {
+    return absl::OkStatus();
+  }
+  std::vector<std::string> strangers;
+  for (const State::Entry* holder : *holders) {
+    const Held& held = holder->second;
+    if (holder->first == request.service) {
+      continue;
+    }
+    if (request.sharing_key.empty() || held.sharing_key != request.sharing_key ||
+        held.backend_key != request.backend_key) {
+      strangers.push_back(holder->first.ToString());
+      continue;
+    }
+    for (const model::ServicePort& port : request.ports) {
+      if (std::ranges::find(held.ports, port) != held.ports.end()) {
+        return absl::AlreadyExistsError(StrCat("port ", port.protocol, "/", port.port,
+                                               " is already in use on \"", address.ToString(),
+                                               "\""));
+      }
+    }
+  }
+  if (strangers.empty()) {
+    return absl::OkStatus();
+  }
+  std::ranges::sort(strangers);
+  std::string users;
+  for (const std::string& user : strangers) {
+    StrAppend(&users, users.empty() ? "" : ",", user);
+  }
+  return absl::AlreadyExistsError(StrCat("can't change sharing key for \"",
+                                         request.service.ToString(), "\", address also in use by ",
+                                         users));
+}
+
+// The first address of the pool and family that `request` may have: a free one, or one that it can
+// share, whichever comes first.
+std::optional<net::IpAddress> FirstIn(const State& state, std::uint32_t pool, net::IpFamily family,
+                                      const AllocationRequest& request) {
+  std::optional<Place> best = state.pool(pool).FreeOf(family).First();
+  const auto* shared = request.sharing_key.empty() ? nullptr : state.SharedBy(request.sharing_key);
+  if (shared != nullptr) {
+    for (const net::IpAddress& address : *shared) {
+      const auto location = state.Locate(address);
+      if (location && location->pool == pool && address.family() == family &&
+          (!best || location->place < *best) && MayUse(state, request, address).ok()) {
+        best = location->place;
+      }
+    }
+  }
+  return best ? std::optional(best->address) : std::nullopt;
+}
+
+// What the pools of `candidates`, in this order, have for `request`; nothing where none has enough.
+std::optional<Held> FirstOf(const State& state, const std::vector<std::uint32_t>& candidates,
+                            const AllocationRequest& request) {
+  const net::IpFamily primary = request.families.primary;
+  const net::IpFamily secondary = Other(primary);
+  std::optional<Held> only_primary;
+  std::optional<Held> only_secondary;
+  for (const std::uint32_t pool : candidates) {
+    const auto first = FirstIn(state, pool, primary, request);
+    if (!request.families.dual) {
+      if (first) {
+        return Held{.pool = pool, .addresses = {*first}};
+      }
+      continue;
+    }
+    const auto second = FirstIn(state, pool, secondary, request);
+    if (first && second) {  // IPv4 first, as MetalLB writes them
+      return Held{.pool = pool, .addresses = {std::min(*first, *second), std::max(*first, *second)}};
+    }
+    if (first && !only_primary) {
+      only_primary = Held{.pool = pool, .addresses = {*first}};
+    }
+    if (second && !only_secondary) {
+      only_secondary = Held{.pool = pool, .addresses = {*second}};
+    }
+  }
+  if (request.families.require_both) {
+    return std::nullopt;
+  }
+  return only_primary ? only_primary : only_secondary;
+}
+
+// Pools with a serviceAllocation that admits the Service, lower priority numbers first and 0 last.
+std::vector<std::uint32_t> PinnedPools(const State& state, const AllocationRequest& request) {
+  std::vector<std::uint32_t> pools;
+  for (std::uint32_t i = 0; i < state.pool_count(); ++i) {
+    const config::Pool& pool = state.pool(i).config;
+    if (pool.auto_assign && pool.service_allocation && Admits(state.pool(i), request)) {
+      pools.push_back(i);
+    }
+  }
+  const auto rank = [&state](std::uint32_t i) {
+    const int priority = state.pool(i).config.service_allocation->priority;
+    return priority == 0 ? std::numeric_limits<int>::max() : priority;
+  };
+  std::ranges::stable_sort(pools, {}, rank);
+  return pools;
+}
+
+std::vector<std::uint32_t> PlainPools(const State& state) {
+  std::vector<std::uint32_t> pools;
+  for (std::uint32_t i = 0; i < state.pool_count(); ++i) {
+    const config::Pool& pool = state.pool(i).config;
+    if (pool.auto_assign && !pool.service_allocation) {
+      pools.push_back(i);
+    }
+  }
+  return pools;
+}
+
+absl::StatusOr<Held> TakeExactly(const State& state, const AllocationRequest& request,
+                                 std::span<const net::IpAddress> addresses) {
+  const auto not_allowed = [addresses] {
+    return absl::NotFoundError(StrCat(FormatAddresses(addresses), " is not allowed in config"));
+  };
+  if (addresses.empty()) {
+    return not_allowed();
+  }
+  const auto first = state.Locate(addresses.front());
+  for (const net::IpAddress& address : addresses) {
+    const auto location = state.Locate(address);
+    if (!first || !location || location->pool != first->pool ||
+        !state.pool(first->pool).FreeOf(address.family()).IsUsable(address)) {
+      return not_allowed();
+    }
+  }
+  if (!Admits(state.pool(first->pool), request)) {
+    return absl::FailedPreconditionError(StrCat("pool ", state.pool(first->pool).config.name,
+                                                " not compatible for ip assignment"));
+  }
+  for (const net::IpAddress& address : addresses) {
+    STENTOR_RETURN_IF_ERROR(MayUse(state, request, address));
+  }
+  return Held{.pool = first->pool, .addresses = {addresses.begin(), addresses.end()}};
+}
+
+absl::StatusOr<Held> TakeRequested(const State& state, const AllocationRequest& request) {
+  if (!FamiliesMatch(request.addresses, request.families)) {
+    return absl::InvalidArgumentError(StrCat("requested loadBalancer IP(s) ",
+                                             FormatAddresses(request.addresses),
+                                             " does not match the ipFamily of the service"));
+  }
+  STENTOR_ASSIGN_OR_RETURN(Held held, TakeExactly(state, request, request.addresses));
+  if (request.pool && state.pool(held.pool).config.name != *request.pool) {
+    return absl::NotFoundError(StrCat("requested loadBalancer IP(s) ",
+                                      FormatAddresses(request.addresses),
+                                      " is not compatible with requested address pool ",
+                                      *request.pool));
+  }
+  return held;
+}
+
+absl::StatusOr<Held> TakeFromPool(const State& state, const AllocationRequest& request) {
+  const auto pool = state.FindPool(*request.pool);
+  if (!pool) {
+    return absl::NotFoundError(StrCat("unknown pool \"", *request.pool, "\""));
+  }
+  if (!Admits(state.pool(*pool), request)) {
+    return absl::FailedPreconditionError(
+        StrCat("pool ", *request.pool, " not compatible for ip assignment"));
+  }
+  if (auto held = FirstOf(state, {*pool}, request)) {
+    return *std::move(held);
+  }
+  return absl::ResourceExhaustedError(
+      StrCat("no available IPs in pool \"", *request.pool, "\" for ",
+             request.families.dual ? "dual" : net::IpFamilyName(request.families.primary),
+             " IPFamily"));
+}
+
+absl::StatusOr<Held> Choose(const State& state, const AllocationRequest& request) {
+  if (!request.addresses.empty()) {
+    return TakeRequested(state, request);
+  }
+  if (request.pool) {
+    return TakeFromPool(state, request);
+  }
+  if (auto held = FirstOf(state, PinnedPools(state, request), request)) {
+    return *std::move(held);
+  }
+  if (auto held = FirstOf(state, PlainPools(state), request)) {
+    return *std::move(held);
+  }
+  return absl::ResourceExhaustedError("no available IPs");
+}
+
+// Whether what the Service holds is still what it asks for.
+bool Satisfies(const State& state, const AllocationRequest& request, const Held& held) {
+  return Admits(state.pool(held.pool), request) &&
+         (!request.pool || state.pool(held.pool).config.name == *request.pool) &&
+         (request.addresses.empty() ? FamiliesSuffice(held.addresses, request.families)
+                                    : SameSet(held.addresses, request.addresses)) &&
+         std::ranges::all_of(held.addresses, [&](const auto& address) {
+           return MayUse(state, request, address).ok();
+         });
+}
+
+void SetKeys(Held& held, const AllocationRequest& request) {
+  held.sharing_key = request.sharing_key;
+  held.backend_key = request.backend_key;
+  held.ports.assign(request.ports.begin(), request.ports.end());
+}
+
+}  // namespace
+
+std::string FormatAddresses(std::span<const net::IpAddress> addresses) {
+  std::string out = "[";
+  for (const net::IpAddress& address : addresses) {
+    StrAppend(&out, out.size() == 1 ? "\"" : " \"", address.ToString(), "\"");
+  }
+  return out + "]";
+}
+
+AddressAllocator::AddressAllocator() : state_(std::make_unique<State>()) {}
+AddressAllocator::~AddressAllocator() = default;
+AddressAllocator::AddressAllocator(AddressAllocator&&) noexcept = default;
+AddressAllocator& AddressAllocator::operator=(AddressAllocator&&) noexcept = default;
+
+std::vector<model::ServiceKey> AddressAllocator::SetPools(std::span<const config::Pool> pools) {
+  auto lost = state_->SetPools(pools);
+  MaybeCheck();
+  return lost;
+}
+
+// Swaps what the Service holds for what `choose` finds while the former addresses are free; puts
+// them back where it finds nothing.
+absl::StatusOr<Allocation> AddressAllocator::Exchange(
+    const AllocationRequest& request,
+    const std::function<absl::StatusOr<Held>(const State&)>& choose) {
+  std::optional<Held> former = state_->Detach(request.service);
+  absl::StatusOr<Held> chosen = choose(*state_);
+  if (!chosen.ok()) {
+    if (former) {
+      state_->Attach(request.service, *std::move(former));
+    }
+    return chosen.status();
+  }
+  SetKeys(*chosen, request);
+  if (former && (former->addresses != chosen->addresses || former->ports != chosen->ports ||
+                 former->sharing_key != chosen->sharing_key ||
+                 former->backend_key != chosen->backend_key)) {
+    ++state_->availability;
+  }
+  Allocation allocation{.pool = state_->pool(chosen->pool).config.name,
+                        .addresses = chosen->addresses};
+  state_->Attach(request.service, *std::move(chosen));
+  MaybeCheck();
+  return allocation;
+}
+
+absl::StatusOr<Allocation> AddressAllocator::Allocate(const AllocationRequest& request) {
+  const Held* held = state_->Find(request.service);
+  if (held == nullptr || !Satisfies(*state_, request, *held)) {
+    return Exchange(request, [&request](const State& state) { return Choose(state, request); });
+  }
+  // It keeps what it has; its keys and ports may be new, and a second family may have come free.
+  Held kept = *held;
+  return Exchange(request, [&request, &kept](const State& state) -> absl::StatusOr<Held> {
+    if (request.families.dual && kept.addresses.size() == 1 && request.addresses.empty()) {
+      const net::IpFamily missing = Other(kept.addresses.front().family());
+      if (const auto additional = FirstIn(state, kept.pool, missing, request)) {
+        kept.addresses.push_back(*additional);
+      }
+    }
+    return kept;
+  });
+}
+
+absl::StatusOr<Allocation> AddressAllocator::Claim(const AllocationRequest& request,
+                                                   std::span<const net::IpAddress> addresses) {
+  return Exchange(request, [&request, addresses](const State& state) {
+    return TakeExactly(state, request, addresses);
+  });
+}
+
+bool AddressAllocator::Release(const model::ServiceKey& service) {
+  if (!state_->Detach(service)) {
+    return false;
+  }
+  ++state_->availability;
+  MaybeCheck();
+  return true;
+}
+
+std::optional<Allocation> AddressAllocator::Find(const model::ServiceKey& service) const {
+  const Held* held = state_->Find(service);
+  if (held == nullptr) {
+    return std::nullopt;
+  }
+  return Allocation{.pool = state_->pool(held->pool).config.name, .addresses = held->addresses};
+}
+
+PoolUsage AddressAllocator::Usage(std::string_view pool, net::IpFamily family) const {
+  const auto index = state_->FindPool(pool);
+  if (!index) {
+    return {};
+  }
+  const PoolState& state = state_->pool(*index);
+  return {.total = state.FreeOf(family).Capacity(),
+          .in_use = state.in_use[static_cast<std::size_t>(family)]};
+}
+
+std::size_t AddressAllocator::size() const noexcept { return state_->services().size(); }
+
+std::uint64_t AddressAllocator::Availability() const noexcept { return state_->availability; }
+
+void AddressAllocator::CheckInvariants() const { state_->CheckInvariants(); }
+
+void AddressAllocator::MaybeCheck() const {
+#ifdef STENTOR_CHECK_INVARIANTS
+  constexpr std::size_t kFew = 64;
+  if (size() <= kFew) {
+    CheckInvariants();
+  }
+#endif
+}
+
+}  // namespace stentor::controller
