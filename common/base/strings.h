@@ -24,7 +24,7 @@ inline absl::string_view StrCatArgument(std::string_view text) noexcept { return
 inline absl::string_view StrCatArgument(const std::string& text) noexcept { return text; }
 inline absl::string_view StrCatArgument(const char* text) noexcept { return text; }
 template <typename T>
-const T& StrCatArgument(const T& value) noexcept {
+T StrCatArgument(T value) noexcept {  // numbers, and absl::Hex and its like
   return value;
 }
 }  // namespace internal

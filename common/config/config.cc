@@ -67,9 +67,9 @@ absl::Status CheckSelectors(const std::vector<model::LabelSelector>& selectors,
         return Invalid(StrCat("invalid label selector in ", field, ": a key is empty"));
       }
       if (takes_values == requirement.values.empty()) {
-        return Invalid(StrCat("invalid label selector in ", field, ": key \"", requirement.key,
-                              "\": ", takes_values ? "In and NotIn need values"
-                                                   : "Exists and DoesNotExist take no values"));
+        return Invalid(StrCat(
+            "invalid label selector in ", field, ": key \"", requirement.key, "\": ",
+            takes_values ? "In and NotIn need values" : "Exists and DoesNotExist take no values"));
       }
     }
   }
@@ -109,8 +109,8 @@ absl::StatusOr<Pool> ParsePool(const model::IpAddressPoolResource& resource, Cla
     const auto field = [i] { return StrCat(" (spec.addresses[", i, "])"); };
     const auto range = net::ParseAddressItem(resource.addresses[i]);
     if (!range.ok()) {
-      return Invalid(StrCat("invalid CIDR \"", resource.addresses[i], "\" in pool \"", name, "\": ",
-                            std::string(range.status().message()), field()));
+      return Invalid(StrCat("invalid CIDR \"", resource.addresses[i], "\" in pool \"", name,
+                            "\": ", std::string(range.status().message()), field()));
     }
     if (const absl::Status status = claimed.Add(*range, name); !status.ok()) {
       return Invalid(StrCat(std::string(status.message()), field()));

@@ -103,6 +103,12 @@ ParseOutcome Parse(CLI::App& app, int argc, char** argv) {
   return {.go_on = false, .exit_status = 2};
 }
 
+void ReportIgnored(const CommonFlags& flags, const obs::Logger& log) {
+  for (const std::string& name : flags.ignored) {
+    log.Log(obs::Event::kFlagIgnored, name + " has no effect in this version", {{"flag", name}});
+  }
+}
+
 std::string ResolveNamespace(const CommonFlags& flags) {
   if (!flags.name_space.empty()) {
     return flags.name_space;

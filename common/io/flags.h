@@ -47,6 +47,9 @@ struct ParseOutcome {
 /// An error is one line on standard error that names the flag; the exit status is then 2.
 [[nodiscard]] ParseOutcome Parse(CLI::App& app, int argc, char** argv);
 
+/// Logs once that flags were given which have no effect.
+void ReportIgnored(const CommonFlags& flags, const obs::Logger& log);
+
 /// The namespace of the custom resources: flag or METALLB_NAMESPACE, else the pod's own, else
 /// "metallb-system".
 [[nodiscard]] std::string ResolveNamespace(const CommonFlags& flags);

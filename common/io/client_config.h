@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/config/client_config.h"
+
+namespace stentor::io {
+
+/// Where the API server is, and who we are: the kubeconfig file `explicit_path` (--kubeconfig);
+/// where that is empty the files that the environment variable KUBECONFIG lists, the first to name
+/// something wins; else the service account of the pod. Errors are one line that says what is wrong
+/// with which file, or that there is neither.
+[[nodiscard]] absl::StatusOr<config::ClientConfig> LoadClientConfig(
+    const std::string& explicit_path);
+
+}  // namespace stentor::io

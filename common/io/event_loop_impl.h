@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// What EventLoop hides. Internal to common/io.
+
+#include "common/io/asio.h"
+#include "common/io/event_loop.h"
+
+namespace stentor::io {
+
+struct EventLoop::Impl {
+  boost::asio::io_context context{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
+      context.get_executor()};
+  boost::asio::signal_set signals{context};
+};
+
+}  // namespace stentor::io

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/io/kube_client.h"
+
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/io/random.h"
+#include "common/kube/reflector.h"
+
+namespace stentor::io {
+namespace {
+
+// One line that tells a user what is wrong and what to do.
+absl::Status Explain(const absl::Status& status, const ResourceWatch& resource,
+                     const std::string& server) {
+  const std::string message(status.message());
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+      return absl::NotFoundError(
+          StrCat("the server does not know \"", resource.name, "\": is the CRD installed?"));
+    case absl::StatusCode::kPermissionDenied:
+      return absl::PermissionDeniedError(
+          StrCat("not allowed to read \"", resource.name, "\": ", message));
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return absl::Status(status.code(),
+                          StrCat("API server ", server, " is unreachable: ", message));
+    default:
+      return absl::Status(status.code(), StrCat("cannot read \"", resource.name, "\": ", message));
+  }
+}
+
+// Drives one reflector. Held by its handle and, while a handler runs, by the stack: a handler may
+// destroy the handle.
+class Watcher final : public std::enable_shared_from_this<Watcher> {
+ public:
+  Watcher(EventLoop& loop, kube::KubeTransport& transport, std::string server,
+          kube::Uniform uniform, ResourceWatch resource, WatchHandlers handlers)
+      : loop_(loop),
+        transport_(transport),
+        server_(std::move(server)),
+        resource_(std::move(resource)),
+        handlers_(std::move(handlers)),
+        reflector_({.path = resource_.path,
+                    .field_selector = resource_.field_selector,
+                    .label_selector = resource_.label_selector},
+                   std::move(uniform)),
+        timer_(loop) {}
+
+  void Stop() {
+    stopped_ = true;
+    call_.reset();
+    timer_.Disarm();
+  }
+
+  // Carries out what the reflector wants next.
+  void Advance() {
+    if (stopped_) {
+      return;
+    }
+    const kube::ReflectorAction action = reflector_.Next(loop_.Now());
+    if (const auto* page = std::get_if<kube::FetchPage>(&action)) {
+      call_.reset();
+      call_ = transport_.Send({.method = "GET", .path = page->path},
+                              [this](absl::StatusOr<kube::Response> response) {
+                                Take(reflector_.OnPage(loop_.Now(), response));
+                              });
+    } else if (const auto* watch = std::get_if<kube::OpenWatch>(&action)) {
+      call_.reset();
+      call_ = transport_.Watch(
+          watch->path,
+          {.on_open = [this] { Take(reflector_.OnWatchOpen(loop_.Now())); },
+           .on_bytes =
+               [this](std::string_view bytes) {
+                 Take(reflector_.OnWatchBytes(loop_.Now(), bytes));
+               },
+           .on_end =
+               [this](const absl::Status& status, std::optional<Duration> retry_after) {
+                 Take(reflector_.OnWatchEnd(loop_.Now(), status, retry_after));
+               }});
+    }
+    if (const auto deadline = reflector_.NextDeadline()) {
+      timer_.ArmAt(*deadline, [this] { Advance(); });
+    } else {
+      timer_.Disarm();
+    }
+  }
+
+ private:
+  void Take(kube::ReflectorOutput output) {
+    const auto self = shared_from_this();
+    for (kube::Delta& delta : output.deltas) {
+      if (stopped_) {
+        return;
+      }
+      if (const auto* upsert = std::get_if<kube::Upsert>(&delta)) {
+        Call(handlers_.on_upsert, upsert->object);
+      } else {
+        Call(handlers_.on_delete, std::get<kube::Delete>(delta).key);
+      }
+    }
+    if (output.list_complete) {
+      Call(handlers_.on_synced);
+    }
+    Report(output);
+    Advance();
+  }
+
+  void Report(const kube::ReflectorOutput& output) {
+    if (output.trouble) {
+      const absl::Status explained = Explain(*output.trouble, resource_, server_);
+      if (!trouble_ || *trouble_ != explained) {
+        trouble_ = explained;
+        Call(handlers_.on_trouble, explained);
+      }
+    } else if (output.healthy && trouble_) {
+      trouble_.reset();
+      Call(handlers_.on_recovered);
+    }
+  }
+
+  template <typename Handler, typename... Args>
+  void Call(const Handler& handler, const Args&... args) {
+    if (!stopped_ && handler) {
+      handler(args...);
+    }
+  }
+
+  EventLoop& loop_;
+  kube::KubeTransport& transport_;
+  const std::string server_;
+  const ResourceWatch resource_;
+  const WatchHandlers handlers_;
+  kube::Reflector reflector_;
+  Timer timer_;
+  std::unique_ptr<kube::KubeCall> call_;
+  std::optional<absl::Status> trouble_;
+  bool stopped_ = false;
+};
+
+class Handle final : public WatchHandle {
+ public:
+  explicit Handle(std::shared_ptr<Watcher> watcher) : watcher_(std::move(watcher)) {}
+  ~Handle() override { watcher_->Stop(); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+
+ private:
+  std::shared_ptr<Watcher> watcher_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<KubeClient>> KubeClient::Connect(
+    EventLoop& loop, const config::ClientConfig& config) {
+  STENTOR_ASSIGN_OR_RETURN(std::unique_ptr<kube::KubeTransport> transport,
+                           MakeCpprestTransport(loop, config));
+  return std::make_unique<KubeClient>(loop, std::move(transport), config.server, RandomUniform);
+}
+
+KubeClient::KubeClient(EventLoop& loop, std::unique_ptr<kube::KubeTransport> transport,
+                       std::string server, kube::Uniform uniform)
+    : loop_(loop),
+      transport_(std::move(transport)),
+      server_(std::move(server)),
+      uniform_(std::move(uniform)) {}
+
+KubeClient::~KubeClient() = default;
+
+std::unique_ptr<WatchHandle> KubeClient::Watch(ResourceWatch resource, WatchHandlers handlers) {
+  auto watcher = std::make_shared<Watcher>(loop_, *transport_, server_, uniform_,
+                                           std::move(resource), std::move(handlers));
+  watcher->Advance();
+  return std::make_unique<Handle>(std::move(watcher));
+}
+
+void KubeClient::Request(kube::Request request, kube::ResponseHandler handler) {
+  const std::uint64_t id = next_call_++;
+  calls_[id] = transport_->Send(std::move(request), [this, id, handler = std::move(handler)](
+                                                        absl::StatusOr<kube::Response> response) {
+    // The handler may destroy the client: nothing of it is touched afterwards.
+    const std::unique_ptr<kube::KubeCall> done = std::move(calls_.extract(id).mapped());
+    const kube::ResponseHandler call = handler;
+    call(std::move(response));
+  });
+}
+
+}  // namespace stentor::io

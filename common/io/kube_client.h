@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// The API server, as a program sees it: resources to keep up with, and requests.
+///
+///   io::InitializeTransportThreads();                       // first thing in main
+///   auto config = io::LoadClientConfig(flags.kubeconfig);
+///   auto client = io::KubeClient::Connect(loop, *config);
+///   auto watch = (*client)->Watch({.name = "services", .path = "/api/v1/services",
+///                                  .field_selector = "spec.type=LoadBalancer"}, {...handlers});
+///   (*client)->Request({.method = "PUT", .path = path, .body = body}, [](auto response) {...});
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/config/client_config.h"
+#include "common/io/cpprest_transport.h"
+#include "common/io/event_loop.h"
+#include "common/kube/backoff.h"
+#include "common/kube/transport.h"
+#include "common/model/types.h"
+
+namespace stentor::io {
+
+/// A resource to keep up with. Selectors are not percent-encoded.
+struct ResourceWatch {
+  std::string name;  ///< For messages: "services", "ipaddresspools.metallb.io".
+  std::string path;
+  std::string field_selector;
+  std::string label_selector;
+};
+
+/// All are optional and run on the event loop's thread, never from within Watch().
+struct WatchHandlers {
+  /// New or changed. An object whose resourceVersion is known is not repeated.
+  std::function<void(const nlohmann::json& object)> on_upsert;
+  std::function<void(const model::ObjectKey& key)> on_delete;
+  /// All objects are known: after the first complete list, and after each further one.
+  std::function<void()> on_synced;
+  /// The resource can't be read: once for each different reason, in one line fit for a user. It is
+  /// retried without end.
+  std::function<void(const absl::Status& status)> on_trouble;
+  /// It can be read again, after on_trouble.
+  std::function<void()> on_recovered;
+};
+
+/// A watch goes on until its handle is destroyed, which a handler may do.
+class WatchHandle {
+ public:
+  virtual ~WatchHandle() = default;
+};
+
+class KubeClient {
+ public:
+  /// On cpprestsdk. Errors: what in `config` can't be used.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<KubeClient>> Connect(
+      EventLoop& loop, const config::ClientConfig& config);
+
+  /// `loop` must outlive it; `server` is for messages ("https://192.0.2.1:6443").
+  KubeClient(EventLoop& loop, std::unique_ptr<kube::KubeTransport> transport, std::string server,
+             kube::Uniform uniform);
+  ~KubeClient();
+  KubeClient(const KubeClient&) = delete;
+  KubeClient& operator=(const KubeClient&) = delete;
+
+  /// The handle must be destroyed before the client.
+  [[nodiscard]] std::unique_ptr<WatchHandle> Watch(ResourceWatch resource, WatchHandlers handlers);
+
+  /// One attempt; who wants another asks again (kube/work_queue.h). `handler` is not called once
+  /// the client is destroyed.
+  void Request(kube::Request request, kube::ResponseHandler handler);
+
+  [[nodiscard]] const std::string& server() const { return server_; }
+
+ private:
+  EventLoop& loop_;
+  std::unique_ptr<kube::KubeTransport> transport_;
+  const std::string server_;
+  const kube::Uniform uniform_;
+  std::uint64_t next_call_ = 0;
+  std::map<std::uint64_t, std::unique_ptr<kube::KubeCall>> calls_;  // requests under way
+};
+
+}  // namespace stentor::io

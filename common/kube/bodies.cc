@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/kube/bodies.h"
+
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/check.h"
+#include "common/base/strings.h"
+#include "common/kube/codec.h"
+
+namespace stentor::kube {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxMessageOctets = 1024;  // EventsV1 validation: NoteLengthLimit
+
+// What the decoder kept. That it reads is our own invariant.
+json Kept(const std::string& text) {
+  absl::StatusOr<json> parsed = ParseJson(text);
+  STENTOR_CHECK(parsed.ok() && parsed->is_object()) << "a Service without verbatim metadata";
+  return *std::move(parsed);
+}
+
+void Change(json& metadata, std::span<const AnnotationChange> changes) {
+  json annotations = metadata.value("annotations", json::object());
+  if (!annotations.is_object()) {
+    annotations = json::object();
+  }
+  for (const AnnotationChange& change : changes) {
+    if (change.value) {
+      annotations[change.key] = *change.value;
+    } else {
+      annotations.erase(change.key);
+    }
+  }
+  if (annotations.empty()) {
+    metadata.erase("annotations");
+  } else {
+    metadata["annotations"] = std::move(annotations);
+  }
+}
+
+std::string TextOf(const json& entry, const char* key) {
+  const auto it = entry.find(key);
+  return it != entry.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+json Ingress(const json& former, std::span<const std::string> ips) {
+  json entries = json::array();
+  for (const std::string& ip : ips) {
+    json entry = json::object({{"ip", ip}});
+    for (const json& old : former) {
+      if (old.is_object() && TextOf(old, "ip") == ip) {
+        entry = old;
+        break;
+      }
+    }
+    entries.push_back(std::move(entry));
+  }
+  for (const json& old : former) {
+    if (old.is_object() && TextOf(old, "ip").empty() && !TextOf(old, "hostname").empty()) {
+      entries.push_back(old);
+    }
+  }
+  return entries;
+}
+
+std::string Cut(std::string text, std::size_t max_octets) {
+  if (text.size() > max_octets) {
+    while (max_octets > 0 && (static_cast<unsigned char>(text[max_octets]) & 0xc0U) == 0x80U) {
+      --max_octets;  // not within a character
+    }
+    text.resize(max_octets);
+  }
+  return text;
+}
+
+std::string Hex(std::uint64_t value) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text(16, '0');
+  for (std::size_t i = text.size(); i-- > 0; value >>= 4U) {
+    text[i] = kDigits[value & 0xfU];
+  }
+  return text;
+}
+
+std::string Padded(std::int64_t value, std::size_t width) {
+  std::string text = std::to_string(value);
+  return text.size() < width ? std::string(width - text.size(), '0') + text : text;
+}
+
+}  // namespace
+
+std::string FormatTime(WallTime time) {
+  using std::chrono::days;
+  using std::chrono::seconds;
+  const auto day = std::chrono::floor<days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<seconds>(time - day));
+  return StrCat(
+      Padded(static_cast<int>(date.year()), 4), "-", Padded(static_cast<unsigned>(date.month()), 2),
+      "-", Padded(static_cast<unsigned>(date.day()), 2), "T", Padded(clock.hours().count(), 2), ":",
+      Padded(clock.minutes().count(), 2), ":", Padded(clock.seconds().count(), 2), "Z");
+}
+
+std::string ServiceStatusPath(const model::ServiceKey& key) {
+  return StrCat("/api/v1/namespaces/", key.name_space, "/services/", key.name, "/status");
+}
+
+std::string EventsPath(std::string_view name_space) {
+  return StrCat("/api/v1/namespaces/", name_space, "/events");
+}
+
+std::string BuildServiceStatusBody(const model::Service& service,
+                                   std::span<const std::string> ingress_ips,
+                                   std::span<const AnnotationChange> annotations) {
+  json metadata = Kept(service.metadata_json);
+  Change(metadata, annotations);
+  json status = Kept(service.status_json);
+
+  json load_balancer = status.value("loadBalancer", json::object());
+  if (!load_balancer.is_object()) {
+    load_balancer = json::object();
+  }
+  json former = load_balancer.value("ingress", json::array());
+  json entries = Ingress(former, ingress_ips);
+  if (entries.empty()) {
+    load_balancer.erase("ingress");
+  } else {
+    load_balancer["ingress"] = std::move(entries);
+  }
+  status["loadBalancer"] = std::move(load_balancer);
+
+  return DumpJson({{"apiVersion", "v1"},
+                   {"kind", "Service"},
+                   {"metadata", std::move(metadata)},
+                   {"spec", {{"type", service.type}}},
+                   {"status", std::move(status)}});
+}
+
+std::string BuildEventBody(const model::Service& service, const ServiceEvent& event) {
+  const std::string time = FormatTime(event.time);
+  json source = {{"component", event.component}};
+  if (!event.host.empty()) {
+    source["host"] = event.host;
+  }
+  return DumpJson({{"apiVersion", "v1"},
+                   {"kind", "Event"},
+                   {"metadata",
+                    {{"name", StrCat(service.key.name, ".", Hex(event.suffix))},
+                     {"namespace", service.key.name_space}}},
+                   {"involvedObject",
+                    {{"apiVersion", "v1"},
+                     {"kind", "Service"},
+                     {"namespace", service.key.name_space},
+                     {"name", service.key.name},
+                     {"uid", service.uid},
+                     {"resourceVersion", service.resource_version}}},
+                   {"type", event.type == EventType::kNormal ? "Normal" : "Warning"},
+                   {"reason", event.reason},
+                   {"message", Cut(event.message, kMaxMessageOctets)},
+                   {"source", std::move(source)},
+                   {"reportingComponent", event.component},
+                   {"reportingInstance", event.host},
+                   {"firstTimestamp", time},
+                   {"lastTimestamp", time},
+                   {"count", 1}});
+}
+
+}  // namespace stentor::kube

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// The bodies of what Stentor writes to the API server.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/base/time.h"
+#include "common/model/objects.h"
+
+namespace stentor::kube {
+
+/// Sets an annotation, or removes it where `value` is absent.
+struct AnnotationChange {
+  std::string key;
+  std::optional<std::string> value;
+};
+
+/// Body of `PUT .../services/NAME/status`. Such a PUT takes all metadata from the body, so it
+/// carries the Service's metadata as it was (with resourceVersion, without managedFields),
+/// annotations changed; spec.type, without which the server refuses it; and the former status, in
+/// which loadBalancer.ingress becomes `ingress_ips`, in this order. An entry that was there keeps
+/// its other fields (ipMode, ports); entries that have only a hostname are another's and stay, at
+/// the end. Where no entry is left, loadBalancer is {}. Precondition: `service` was decoded with
+/// Verbatim::kKeep.
+[[nodiscard]] std::string BuildServiceStatusBody(const model::Service& service,
+                                                 std::span<const std::string> ingress_ips,
+                                                 std::span<const AnnotationChange> annotations);
+
+/// `/api/v1/namespaces/NS/services/NAME/status`
+[[nodiscard]] std::string ServiceStatusPath(const model::ServiceKey& key);
+
+enum class EventType : std::uint8_t { kNormal, kWarning };
+
+/// A core/v1 Event about a Service.
+struct ServiceEvent {
+  EventType type = EventType::kNormal;
+  std::string reason;
+  std::string message;       ///< Cut to the API's 1,024 octets, at a character.
+  std::string component;     ///< source.component and reportingComponent: metallb-controller.
+  std::string host;          ///< source.host; empty: left out.
+  WallTime time;             ///< Now.
+  std::uint64_t suffix = 0;  ///< Random: makes the object's name, `service.hex`, unique.
+};
+
+/// Body of `POST .../events`.
+[[nodiscard]] std::string BuildEventBody(const model::Service& service, const ServiceEvent& event);
+
+/// `/api/v1/namespaces/NS/events`
+[[nodiscard]] std::string EventsPath(std::string_view name_space);
+
+/// RFC 3339 in UTC with whole seconds, as metav1.Time: 2026-01-31T23:59:59Z.
+[[nodiscard]] std::string FormatTime(WallTime time);
+
+}  // namespace stentor::kube

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/kube/codec.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/kube/json_cursor.h"
+
+namespace stentor::kube {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMinInt32 = std::numeric_limits<std::int32_t>::min();
+
+std::vector<std::string> Strings(const JsonCursor& list) {
+  std::vector<std::string> strings;
+  list.ForEach([&](const JsonCursor& element) { strings.push_back(element.String()); });
+  return strings;
+}
+
+model::Labels StringMap(const JsonCursor& object) {
+  model::Labels map;
+  object.ForEachMember(
+      [&](const std::string& key, const JsonCursor& value) { map.emplace(key, value.String()); });
+  return map;
+}
+
+model::ObjectKey Key(const JsonCursor& metadata) {
+  return {metadata.At("namespace").String(), metadata.At("name").String()};
+}
+
+model::SelectorOperator Operator(const JsonCursor& cursor) {
+  const std::string text = cursor.String();
+  if (text == "In") {
+    return model::SelectorOperator::kIn;
+  }
+  if (text == "NotIn") {
+    return model::SelectorOperator::kNotIn;
+  }
+  if (text == "Exists") {
+    return model::SelectorOperator::kExists;
+  }
+  if (text == "DoesNotExist") {
+    return model::SelectorOperator::kDoesNotExist;
+  }
+  cursor.Fail("one of In, NotIn, Exists, DoesNotExist");
+  return model::SelectorOperator::kIn;
+}
+
+model::LabelSelector Selector(const JsonCursor& cursor) {
+  model::LabelSelector selector;
+  cursor.At("matchLabels").ForEachMember([&](const std::string& key, const JsonCursor& value) {
+    selector.requirements.push_back(
+        {.key = key, .op = model::SelectorOperator::kIn, .values = {value.String()}});
+  });
+  cursor.At("matchExpressions").ForEach([&](const JsonCursor& expression) {
+    model::SelectorRequirement requirement;
+    requirement.key = expression.At("key").String();
+    requirement.op = Operator(expression.At("operator"));
+    const JsonCursor values = expression.At("values");
+    requirement.values = Strings(values);
+    const bool wants_values = requirement.op == model::SelectorOperator::kIn ||
+                              requirement.op == model::SelectorOperator::kNotIn;
+    if (wants_values && requirement.values.empty()) {
+      values.Fail("at least one value for In and NotIn");
+    } else if (!wants_values && !requirement.values.empty()) {
+      values.Fail("no values for Exists and DoesNotExist");
+    }
+    std::sort(requirement.values.begin(), requirement.values.end());
+    requirement.values.erase(std::unique(requirement.values.begin(), requirement.values.end()),
+                             requirement.values.end());
+    selector.requirements.push_back(std::move(requirement));
+  });
+  return selector;
+}
+
+std::vector<model::LabelSelector> Selectors(const JsonCursor& list) {
+  std::vector<model::LabelSelector> selectors;
+  list.ForEach([&](const JsonCursor& element) { selectors.push_back(Selector(element)); });
+  return selectors;
+}
+
+// Puts kind and key before the error, and sees to it that the object has a name.
+template <typename Object>
+absl::StatusOr<Object> Finish(Object object, const absl::Status& error, std::string_view kind,
+                              const model::ObjectKey& key) {
+  if (!error.ok()) {
+    return Annotate(error,
+                    key.name.empty() ? std::string(kind) : StrCat(kind, " ", key.ToString()));
+  }
+  if (key.name.empty()) {
+    return absl::InvalidArgumentError(StrCat(kind, ": metadata.name: expected a name"));
+  }
+  return object;
+}
+
+std::vector<net::IpFamily> Families(const JsonCursor& list) {
+  std::vector<net::IpFamily> families;
+  list.ForEach([&](const JsonCursor& element) {
+    const std::string text = element.String();
+    if (text == "IPv4") {
+      families.push_back(net::IpFamily::kIpv4);
+    } else if (text == "IPv6") {
+      families.push_back(net::IpFamily::kIpv6);
+    } else {
+      element.Fail("IPv4 or IPv6");
+    }
+  });
+  return families;
+}
+
+model::ServicePort Port(const JsonCursor& cursor) {
+  model::ServicePort port;
+  if (const JsonCursor protocol = cursor.At("protocol"); protocol.IsPresent()) {
+    port.protocol = protocol.String();
+  }
+  port.port = static_cast<std::uint16_t>(cursor.At("port").Integer(0, 65535));
+  return port;
+}
+
+std::string MetadataText(const json& metadata) {
+  if (!metadata.is_object()) {
+    return "{}";
+  }
+  json copy = json::object();
+  for (auto it = metadata.begin(); it != metadata.end(); ++it) {
+    if (it.key() != "managedFields") {
+      copy[it.key()] = it.value();
+    }
+  }
+  return DumpJson(copy);
+}
+
+}  // namespace
+
+absl::StatusOr<model::LabelSelector> DecodeLabelSelector(const json& json) {
+  absl::Status error;
+  model::LabelSelector selector = Selector(JsonCursor(json, &error));
+  STENTOR_RETURN_IF_ERROR(error);
+  return selector;
+}
+
+absl::StatusOr<model::ObjectKey> DecodeKey(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  const model::ObjectKey key = Key(root.At("metadata"));
+  return Finish(key, error, "object", key);
+}
+
+absl::StatusOr<model::Labels> DecodeLabels(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  const JsonCursor metadata = root.At("metadata");
+  const model::ObjectKey key = Key(metadata);
+  return Finish(StringMap(metadata.At("labels")), error, "object", key);
+}
+
+absl::StatusOr<model::Service> DecodeService(const json& json, Verbatim verbatim) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::Service service;
+
+  const JsonCursor metadata = root.At("metadata");
+  service.key = Key(metadata);
+  service.uid = metadata.At("uid").String();
+  service.resource_version = metadata.At("resourceVersion").String();
+  service.labels = StringMap(metadata.At("labels"));
+  service.annotations = StringMap(metadata.At("annotations"));
+
+  const JsonCursor spec = root.At("spec");
+  service.type = spec.At("type").String();
+  if (const JsonCursor cls = spec.At("loadBalancerClass"); cls.IsPresent()) {
+    service.load_balancer_class = cls.String();
+  }
+  service.load_balancer_ip = spec.At("loadBalancerIP").String();
+  service.cluster_ips = Strings(spec.At("clusterIPs"));
+  if (std::string ip = spec.At("clusterIP").String(); service.cluster_ips.empty() && !ip.empty()) {
+    service.cluster_ips.push_back(std::move(ip));
+  }
+  service.ip_families = Families(spec.At("ipFamilies"));
+  service.ip_family_policy = spec.At("ipFamilyPolicy").String();
+  service.external_traffic_policy = spec.At("externalTrafficPolicy").String() == "Local"
+                                        ? model::TrafficPolicy::kLocal
+                                        : model::TrafficPolicy::kCluster;
+  service.selector = StringMap(spec.At("selector"));
+  spec.At("ports").ForEach([&](const JsonCursor& port) { service.ports.push_back(Port(port)); });
+
+  const JsonCursor status = root.At("status");
+  const JsonCursor load_balancer = status.At("loadBalancer");
+  load_balancer.At("ingress").ForEach([&](const JsonCursor& entry) {
+    if (std::string ip = entry.At("ip").String(); !ip.empty()) {
+      service.ingress_ips.push_back(std::move(ip));
+    }
+  });
+
+  if (verbatim == Verbatim::kKeep && error.ok()) {
+    const auto object = [&](const char* key) {
+      const auto it = json.find(key);
+      return it == json.end() || !it->is_object() ? nlohmann::json::object() : *it;
+    };
+    service.metadata_json = MetadataText(object("metadata"));
+    service.status_json = DumpJson(object("status"));
+  }
+  const model::ObjectKey key = service.key;
+  return Finish(std::move(service), error, "Service", key);
+}
+
+absl::StatusOr<model::EndpointSlice> DecodeEndpointSlice(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::EndpointSlice slice;
+  const JsonCursor metadata = root.At("metadata");
+  slice.key = Key(metadata);
+  slice.service_name = metadata.At("labels").At("kubernetes.io/service-name").String();
+  root.At("endpoints").ForEach([&](const JsonCursor& cursor) {
+    const JsonCursor conditions = cursor.At("conditions");
+    model::Endpoint endpoint;
+    endpoint.node = cursor.At("nodeName").String();
+    // Absent "ready" means ready (EndpointConditions); a terminating endpoint may still serve.
+    endpoint.can_serve = conditions.At("ready").Bool(true) || conditions.At("serving").Bool(false);
+    slice.endpoints.push_back(std::move(endpoint));
+  });
+  const model::ObjectKey key = slice.key;
+  return Finish(std::move(slice), error, "EndpointSlice", key);
+}
+
+absl::StatusOr<model::Node> DecodeNode(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::Node node;
+  const JsonCursor metadata = root.At("metadata");
+  node.name = metadata.At("name").String();
+  node.labels = StringMap(metadata.At("labels"));
+  const JsonCursor status = root.At("status");
+  status.At("conditions").ForEach([&](const JsonCursor& condition) {
+    if (condition.At("type").String() == "NetworkUnavailable") {
+      node.network_unavailable = condition.At("status").String() == "True";
+    }
+  });
+  const model::ObjectKey key{"", node.name};
+  return Finish(std::move(node), error, "Node", key);
+}
+
+absl::StatusOr<model::Pod> DecodePod(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::Pod pod;
+  const JsonCursor metadata = root.At("metadata");
+  pod.key = Key(metadata);
+  pod.uid = metadata.At("uid").String();
+  pod.node = root.At("spec").At("nodeName").String();
+  const JsonCursor status = root.At("status");
+  pod.pod_ip = status.At("podIP").String();
+  pod.phase = status.At("phase").String();
+  const model::ObjectKey key = pod.key;
+  return Finish(std::move(pod), error, "Pod", key);
+}
+
+absl::StatusOr<model::IpAddressPoolResource> DecodeIpAddressPool(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::IpAddressPoolResource pool;
+  const JsonCursor metadata = root.At("metadata");
+  pool.key = Key(metadata);
+  pool.labels = StringMap(metadata.At("labels"));
+  const JsonCursor spec = root.At("spec");
+  pool.addresses = Strings(spec.At("addresses"));
+  pool.auto_assign = spec.At("autoAssign").Bool(true);
+  pool.avoid_buggy_ips = spec.At("avoidBuggyIPs").Bool(false);
+  const JsonCursor allocation = spec.At("serviceAllocation");
+  pool.has_service_allocation = allocation.IsPresent();
+  pool.priority = static_cast<int>(allocation.At("priority").Integer(kMinInt32, kMaxInt32));
+  pool.namespaces = Strings(allocation.At("namespaces"));
+  pool.namespace_selectors = Selectors(allocation.At("namespaceSelectors"));
+  pool.service_selectors = Selectors(allocation.At("serviceSelectors"));
+  const model::ObjectKey key = pool.key;
+  return Finish(std::move(pool), error, "IPAddressPool", key);
+}
+
+absl::StatusOr<model::L2AdvertisementResource> DecodeL2Advertisement(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::L2AdvertisementResource advertisement;
+  advertisement.key = Key(root.At("metadata"));
+  const JsonCursor spec = root.At("spec");
+  advertisement.ip_address_pools = Strings(spec.At("ipAddressPools"));
+  advertisement.ip_address_pool_selectors = Selectors(spec.At("ipAddressPoolSelectors"));
+  advertisement.node_selectors = Selectors(spec.At("nodeSelectors"));
+  advertisement.interfaces = Strings(spec.At("interfaces"));
+  advertisement.service_selectors = Selectors(spec.At("serviceSelectors"));
+  spec.At("preferredNodeSelectors").ForEach([&](const JsonCursor& cursor) {
+    advertisement.preferred_node_selectors.push_back(
+        {.weight = static_cast<int>(cursor.At("weight").Integer(kMinInt32, kMaxInt32)),
+         .preference = Selector(cursor.At("preference"))});
+  });
+  const model::ObjectKey key = advertisement.key;
+  return Finish(std::move(advertisement), error, "L2Advertisement", key);
+}
+
+}  // namespace stentor::kube

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// Kubernetes objects from JSON. What comes in is hostile: bounded, and no exception leaves.
+/// Unknown fields are ignored, absent and null ones have the API's defaults; a field of a wrong
+/// type makes InvalidArgument, which names object and field, for instance `Service default/web:
+/// spec.ports[0].port: expected a number from 0 to 65535`.
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/status/statusor.h"
+#include "common/model/objects.h"
+
+namespace stentor::kube {
+
+/// Bounds of ParseJson. The defaults let a page of 500 large objects pass.
+struct JsonLimits {
+  std::size_t max_bytes = std::size_t{64} << 20U;
+  std::size_t max_depth = 96;  ///< Nested arrays and objects; printing is recursive.
+};
+
+/// Parses one JSON text. DataLoss where it is none, is not UTF-8, or exceeds `limits`.
+[[nodiscard]] absl::StatusOr<nlohmann::json> ParseJson(std::string_view text,
+                                                       const JsonLimits& limits = {});
+
+/// Prints compactly; octets that are not UTF-8 are replaced, never thrown over.
+[[nodiscard]] std::string DumpJson(const nlohmann::json& json);
+
+/// Whether a Service keeps its metadata and status as text, for a status write later on.
+enum class Verbatim : std::uint8_t { kKeep, kDrop };
+
+[[nodiscard]] absl::StatusOr<model::Service> DecodeService(const nlohmann::json& json,
+                                                           Verbatim verbatim);
+[[nodiscard]] absl::StatusOr<model::EndpointSlice> DecodeEndpointSlice(const nlohmann::json& json);
+[[nodiscard]] absl::StatusOr<model::Node> DecodeNode(const nlohmann::json& json);
+[[nodiscard]] absl::StatusOr<model::Pod> DecodePod(const nlohmann::json& json);
+[[nodiscard]] absl::StatusOr<model::IpAddressPoolResource> DecodeIpAddressPool(
+    const nlohmann::json& json);
+[[nodiscard]] absl::StatusOr<model::L2AdvertisementResource> DecodeL2Advertisement(
+    const nlohmann::json& json);
+
+/// metadata.namespace and metadata.name, and metadata.labels, of any object (a Namespace, say).
+[[nodiscard]] absl::StatusOr<model::ObjectKey> DecodeKey(const nlohmann::json& json);
+[[nodiscard]] absl::StatusOr<model::Labels> DecodeLabels(const nlohmann::json& json);
+
+/// A LabelSelector that stands alone; errors name only the field.
+[[nodiscard]] absl::StatusOr<model::LabelSelector> DecodeLabelSelector(const nlohmann::json& json);
+
+}  // namespace stentor::kube

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// The port through which the API server is reached: two calls, one answer or one stream of bytes.
+/// common/io/cpprest_transport.h implements it; tests have fakes.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/time.h"
+
+namespace stentor::kube {
+
+/// One request. `path` begins with '/' and carries its query, percent-encoded.
+struct Request {
+  std::string method = "GET";
+  std::string path;
+  std::string content_type = "application/json";  ///< Of `body`; unused where it is empty.
+  std::string body;
+  std::string accept = "application/json";  ///< What the answer may be; metadata only, say.
+};
+
+/// An HTTP answer of any code: 4xx and 5xx are answers too (StatusFromHttp).
+struct Response {
+  int code = 0;
+  std::string body;
+  std::optional<Duration> retry_after;  ///< Header Retry-After, where it gives seconds.
+};
+
+/// Something under way. Destroying it cancels it; nothing is called back afterwards.
+class KubeCall {
+ public:
+  virtual ~KubeCall() = default;
+};
+
+/// What a watch tells. `on_open` comes once, when the server answered 200; then `on_bytes`, any
+/// cut; `on_end` is last and comes once: OK where the server closed the stream in order, else why
+/// not (StatusFromHttp for an answer other than 200). `retry_after` as in Response.
+struct WatchEvents {
+  std::function<void()> on_open;
+  std::function<void(std::string_view bytes)> on_bytes;
+  std::function<void(const absl::Status& status, std::optional<Duration> retry_after)> on_end;
+};
+
+using ResponseHandler = std::function<void(absl::StatusOr<Response>)>;
+
+/// Callbacks run on the event loop's thread, never from within the call that was made. A callback
+/// may destroy its own KubeCall. All calls must be destroyed before the transport.
+class KubeTransport {
+ public:
+  virtual ~KubeTransport() = default;
+
+  /// Any number may be under way. Errors are of the connection: Unavailable, DeadlineExceeded,
+  /// PermissionDenied (unusable credentials), DataLoss (an answer that is too long).
+  [[nodiscard]] virtual std::unique_ptr<KubeCall> Send(Request request,
+                                                       ResponseHandler handler) = 0;
+
+  /// Begins to read the stream at `path` (with query).
+  [[nodiscard]] virtual std::unique_ptr<KubeCall> Watch(std::string path, WatchEvents events) = 0;
+};
+
+/// The status for an HTTP code; OK for 2xx. Its message is that of the metav1.Status in `body`
+/// where there is one. 401, 403: PermissionDenied. 404: NotFound. 409: Aborted, or AlreadyExists
+/// where the reason says so. 410: OutOfRange. 400, 422: InvalidArgument. 429, 5xx and all others:
+/// Unavailable.
+[[nodiscard]] absl::Status StatusFromHttp(int code, std::string_view body);
+
+/// The same for an answer.
+[[nodiscard]] inline absl::Status StatusOf(const Response& response) {
+  return StatusFromHttp(response.code, response.body);
+}
+
+}  // namespace stentor::kube

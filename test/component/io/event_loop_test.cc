@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/io/event_loop.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <memory>
+
+#include "common/base/unique_fd.h"
+#include "test/component/io/fixture.h"
+#include "test/support/catch.h"
+
+namespace stentor::io {
+
+using test::RunUntil;
+
+TEST_CASE("A timer fires once, not when disarmed, rearmed or destroyed", "[loop]") {
+  EventLoop loop;
+  Timer timer(loop);
+  Timer rearmed(loop);
+  auto destroyed = std::make_unique<Timer>(loop);
+  int fired = 0;
+  int wrong = 0;
+  rearmed.ArmAfter(std::chrono::milliseconds(1), [&] { ++wrong; });
+  destroyed->ArmAfter(Duration::zero(), [&] { ++wrong; });
+  // All are due at once: what runs first prevents the others, which are queued already.
+  timer.ArmAfter(Duration::zero(), [&] {
+    ++fired;
+    rearmed.ArmAfter(Duration::zero(), [&] { ++fired; });
+  });
+  destroyed.reset();
+  CHECK(fired == 0);  // never from within the call
+  CHECK(RunUntil(loop, [&] { return fired == 2; }));
+  timer.ArmAfter(Duration::zero(), [&] { ++wrong; });
+  timer.Disarm();
+  CHECK(RunUntil(loop, [] { return true; }));
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("A timer's callback may destroy the timer", "[loop]") {
+  EventLoop loop;
+  auto timer = std::make_unique<Timer>(loop);
+  bool fired = false;
+  timer->ArmAfter(Duration::zero(), [&] {
+    timer.reset();
+    fired = true;
+  });
+  CHECK(RunUntil(loop, [&] { return fired; }));
+}
+
+TEST_CASE("A descriptor calls while it is readable, and stays open", "[loop]") {
+  EventLoop loop;
+  std::array<int, 2> ends{};
+  REQUIRE(pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) == 0);
+  const UniqueFd in(ends[0]);
+  const UniqueFd out(ends[1]);
+  int calls = 0;
+  std::unique_ptr<DescriptorWatch> watch;
+  watch = std::make_unique<DescriptorWatch>(loop, in.Get(), [&] {
+    std::array<char, 1> octet{};
+    calls += static_cast<int>(read(in.Get(), octet.data(), 1));
+    if (calls == 3) {
+      watch.reset();  // also from its own callback
+    }
+  });
+  REQUIRE(write(out.Get(), "abcd", 4) == 4);
+  CHECK(RunUntil(loop, [&] { return calls == 3; }));
+  CHECK(RunUntil(loop, [] { return true; }));
+  CHECK(calls == 3);
+  CHECK(fcntl(in.Get(), F_GETFD) >= 0);
+}
+
+TEST_CASE("SIGTERM reaches the handler", "[loop]") {
+  EventLoop loop;
+  int seen = 0;
+  loop.HandleSignals([&](int signal) { seen = signal; });
+  raise(SIGTERM);
+  CHECK(RunUntil(loop, [&] { return seen == SIGTERM; }));
+}
+
+}  // namespace stentor::io

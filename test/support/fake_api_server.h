@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// A small API server in memory, on 127.0.0.1: list in pages, watch, write, status, and faults on
+/// request. No more than the tests of the Kubernetes client need; a thread for each connection.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "test/support/test_certificates.h"
+
+namespace stentor::test {
+
+enum class FaultKind : std::uint8_t {
+  kStatus,   ///< Answers `code`, with Retry-After where `retry_after` is not 0.
+  kReset,    ///< Resets the connection.
+  kSilence,  ///< Reads the request and never answers.
+  kClose,    ///< Closes the connection without an answer.
+};
+
+/// Befalls the next `count` requests whose "METHOD path?query" contains `match`.
+struct Fault {
+  std::string match;
+  FaultKind kind = FaultKind::kStatus;
+  int code = 500;
+  int retry_after = 0;
+  int count = 1;
+};
+
+struct FakeTls {
+  Identity identity;
+  std::string client_authority;  ///< PEM; not empty: a client certificate of it is required.
+};
+
+/// What a request was.
+struct SeenRequest {
+  std::string method;
+  std::string target;
+  std::string authorization;
+  std::string body;
+};
+
+/// All methods are thread-safe.
+class FakeApiServer {
+ public:
+  FakeApiServer();
+  explicit FakeApiServer(FakeTls tls);
+  ~FakeApiServer();
+  FakeApiServer(const FakeApiServer&) = delete;
+  FakeApiServer& operator=(const FakeApiServer&) = delete;
+
+  /// "http://127.0.0.1:PORT"
+  [[nodiscard]] std::string url() const;
+
+  /// Creates or replaces an object of `resource` ("services"); it gets a new resourceVersion.
+  void Put(const std::string& resource, nlohmann::json object);
+  void Remove(const std::string& resource, const std::string& name_space, const std::string& name);
+  [[nodiscard]] nlohmann::json Get(const std::string& resource, const std::string& name_space,
+                                   const std::string& name) const;
+
+  void Inject(Fault fault);
+  /// Only this bearer token is accepted from now on; empty: any.
+  void RequireToken(std::string token);
+  /// Forgets the history: watches from before now, and open list pages, get 410.
+  void Compact();
+  /// Sends a bookmark to all watches.
+  void Bookmark();
+  /// Ends all watches in order; or, `in_line`, in the middle of a chunk of an event.
+  void EndWatches(bool in_line);
+  /// Watch events are sent in HTTP chunks of at most this many octets.
+  void SetChunkSize(std::size_t octets);
+
+  [[nodiscard]] std::vector<SeenRequest> requests() const;
+  [[nodiscard]] int CountOf(const std::string& match) const;
+  [[nodiscard]] int open_watches() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stentor::test
