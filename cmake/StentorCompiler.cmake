@@ -15,7 +15,9 @@ add_library(stentor_options INTERFACE)
 target_compile_options(stentor_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Werror
   # Designated initializers leave out what has a default.
-  -Wno-missing-field-initializers)
+  -Wno-missing-field-initializers
+  # GCC 12 sees absl::InlinedVector's storage uninitialized where it is not.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 target_include_directories(stentor_options INTERFACE ${PROJECT_SOURCE_DIR})
 
 # Flags that must be the same in every object file.

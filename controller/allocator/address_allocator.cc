@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "common/base/status.h"
 #include "common/base/strings.h"
@@ -123,7 +124,8 @@ std::optional<Held> FirstOf(const State& state, const std::vector<std::uint32_t>
     }
     const auto second = FirstIn(state, pool, secondary, request);
     if (first && second) {  // IPv4 first, as MetalLB writes them
-      return Held{.pool = pool, .addresses = {std::min(*first, *second), std::max(*first, *second)}};
+      return Held{.pool = pool,
+                  .addresses = {std::min(*first, *second), std::max(*first, *second)}};
     }
     if (first && !only_primary) {
       only_primary = Held{.pool = pool, .addresses = {*first}};
@@ -151,7 +153,7 @@ std::vector<std::uint32_t> PinnedPools(const State& state, const AllocationReque
     const int priority = state.pool(i).config.service_allocation->priority;
     return priority == 0 ? std::numeric_limits<int>::max() : priority;
   };
-  std::ranges::stable_sort(pools, {}, rank);
+  std::ranges::sort(pools, {}, [&rank](std::uint32_t i) { return std::pair(rank(i), i); });
   return pools;
 }
 
@@ -183,8 +185,8 @@ absl::StatusOr<Held> TakeExactly(const State& state, const AllocationRequest& re
     }
   }
   if (!Admits(state.pool(first->pool), request)) {
-    return absl::FailedPreconditionError(StrCat("pool ", state.pool(first->pool).config.name,
-                                                " not compatible for ip assignment"));
+    return absl::FailedPreconditionError(
+        StrCat("pool ", state.pool(first->pool).config.name, " not compatible for ip assignment"));
   }
   for (const net::IpAddress& address : addresses) {
     STENTOR_RETURN_IF_ERROR(MayUse(state, request, address));
@@ -200,10 +202,9 @@ absl::StatusOr<Held> TakeRequested(const State& state, const AllocationRequest& 
   }
   STENTOR_ASSIGN_OR_RETURN(Held held, TakeExactly(state, request, request.addresses));
   if (request.pool && state.pool(held.pool).config.name != *request.pool) {
-    return absl::NotFoundError(StrCat("requested loadBalancer IP(s) ",
-                                      FormatAddresses(request.addresses),
-                                      " is not compatible with requested address pool ",
-                                      *request.pool));
+    return absl::NotFoundError(
+        StrCat("requested loadBalancer IP(s) ", FormatAddresses(request.addresses),
+               " is not compatible with requested address pool ", *request.pool));
   }
   return held;
 }
@@ -220,10 +221,9 @@ absl::StatusOr<Held> TakeFromPool(const State& state, const AllocationRequest& r
   if (auto held = FirstOf(state, {*pool}, request)) {
     return *std::move(held);
   }
-  return absl::ResourceExhaustedError(
-      StrCat("no available IPs in pool \"", *request.pool, "\" for ",
-             request.families.dual ? "dual" : net::IpFamilyName(request.families.primary),
-             " IPFamily"));
+  return absl::ResourceExhaustedError(StrCat(
+      "no available IPs in pool \"", *request.pool, "\" for ",
+      request.families.dual ? "dual" : net::IpFamilyName(request.families.primary), " IPFamily"));
 }
 
 absl::StatusOr<Held> Choose(const State& state, const AllocationRequest& request) {
@@ -294,9 +294,9 @@ absl::StatusOr<Allocation> AddressAllocator::Exchange(
     return chosen.status();
   }
   SetKeys(*chosen, request);
-  if (former && (former->addresses != chosen->addresses || former->ports != chosen->ports ||
-                 former->sharing_key != chosen->sharing_key ||
-                 former->backend_key != chosen->backend_key)) {
+  if (former &&
+      (former->addresses != chosen->addresses || former->ports != chosen->ports ||
+       former->sharing_key != chosen->sharing_key || former->backend_key != chosen->backend_key)) {
     ++state_->availability;
   }
   Allocation allocation{.pool = state_->pool(chosen->pool).config.name,

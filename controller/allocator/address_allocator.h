@@ -47,12 +47,12 @@ struct FamilyRequest {
 struct AllocationRequest {
   model::ServiceKey service;
   FamilyRequest families;
-  AddressList addresses;                      ///< Exactly these; may be empty.
-  std::optional<model::PoolName> pool;        ///< Only this pool; else any with auto_assign.
-  std::vector<model::ServicePort> ports;      ///< Ports that it listens on.
-  std::string sharing_key;                    ///< Services with equal, non-empty keys may share
-  std::string backend_key;                    ///< where they also agree on this one.
-  const model::Labels* labels = nullptr;            ///< Of the Service; pools select by them.
+  AddressList addresses;                  ///< Exactly these; may be empty.
+  std::optional<model::PoolName> pool;    ///< Only this pool; else any with auto_assign.
+  std::vector<model::ServicePort> ports;  ///< Ports that it listens on.
+  std::string sharing_key;                ///< Services with equal, non-empty keys may share
+  std::string backend_key;                ///< where they also agree on this one.
+  const model::Labels* labels = nullptr;  ///< Of the Service; pools select by them.
   const model::Labels* namespace_labels = nullptr;  ///< Of its namespace; likewise.
 };
 

@@ -20,7 +20,8 @@ std::optional<AddressAllocator::State::Location> AddressAllocator::State::Locate
 
 std::optional<std::uint32_t> AddressAllocator::State::FindPool(std::string_view name) const {
   const auto pool = std::ranges::lower_bound(
-      pools_, name, {}, [](const PoolState& state) -> std::string_view { return state.config.name; });
+      pools_, name, {},
+      [](const PoolState& state) -> std::string_view { return state.config.name; });
   if (pool == pools_.end() || pool->config.name != name) {
     return std::nullopt;
   }

@@ -73,7 +73,8 @@ class AddressAllocator::State {
   [[nodiscard]] const Holders* HoldersOf(const net::IpAddress& address) const;
 
   /// The addresses that are held under `sharing_key`; null where there is none.
-  [[nodiscard]] const absl::btree_set<net::IpAddress>* SharedBy(const std::string& sharing_key) const;
+  [[nodiscard]] const absl::btree_set<net::IpAddress>* SharedBy(
+      const std::string& sharing_key) const;
 
   /// Enters a holding. Precondition: `service` holds nothing; the addresses lie in `held.pool` and
   /// are usable there.

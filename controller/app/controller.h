@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "common/io/event_loop.h"
+#include "common/io/kube_client.h"
+#include "common/kube/work_queue.h"
+#include "common/obs/log.h"
+#include "controller/app/flags.h"
+#include "controller/reconcile/reconciler.h"
+
+namespace stentor::controller {
+
+/// Carries facts from the API to the reconciler, and its actions back. Lives on the event loop's
+/// thread; loop, client and log must outlive it.
+class Controller {
+ public:
+  Controller(Flags flags, io::EventLoop& loop, io::KubeClient& client, const obs::Logger& log);
+  ~Controller();
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+
+  /// Begins to watch. Everything after happens on the event loop.
+  void Start();
+
+ private:
+  [[nodiscard]] io::WatchHandlers Handlers(const std::string& resource);
+  void WatchServices();
+  void WatchPools();
+  void WatchNamespaces();
+  void EnsureMemberlistSecret();
+
+  void OnService(const nlohmann::json& object);
+  void Unreadable(const absl::Status& status);
+  void ParseConfig();
+  void LookAtDeparted(const model::ServiceKey& key);
+  void FindDeparted();
+
+  void ScheduleFlush();
+  void Flush();
+  void CarryOut();
+  void SendDueWrites();
+  void Send(const WriteStatus& write);
+  void OnWritten(const WriteStatus& write, const absl::StatusOr<kube::Response>& response);
+  void Emit(const EmitEvent& event);
+  void Tell(const LogFact& fact);
+
+  const Flags flags_;
+  io::EventLoop& loop_;
+  io::KubeClient& client_;
+  const obs::Logger& log_;
+  Reconciler reconciler_;
+  kube::WorkQueue writes_;
+  io::Timer write_timer_;
+  io::Timer secret_timer_;
+  std::map<model::ServiceKey, WriteStatus> pending_;  // asked for and not yet sent
+  std::map<model::ObjectKey, model::IpAddressPoolResource> pools_;
+  bool pools_synced_ = false;
+  bool config_due_ = false;
+  bool namespaces_watched_ = false;
+  bool departed_sought_ = false;
+  bool flush_scheduled_ = false;
+  bool ready_told_ = false;
+  std::vector<std::unique_ptr<io::WatchHandle>> watches_;
+};
+
+}  // namespace stentor::controller

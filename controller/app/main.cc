@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// stentor-controller: gives addresses of pools to Services of type LoadBalancer.
+
+#include "common/base/strings.h"
+#include "common/io/client_config.h"
+#include "common/io/cpprest_transport.h"
+#include "common/io/event_loop.h"
+#include "common/io/json_log.h"
+#include "common/io/kube_client.h"
+#include "controller/app/controller.h"
+#include "controller/app/flags.h"
+
+int main(int argc, char** argv) {
+  using namespace stentor;  // NOLINT(google-build-using-namespace): the composition root
+
+  io::InitializeTransportThreads();
+  controller::Flags flags;
+  const io::ParseOutcome outcome = controller::ParseFlags(argc, argv, flags);
+  if (!outcome.go_on) {
+    return outcome.exit_status;
+  }
+  flags.common.name_space = io::ResolveNamespace(flags.common);
+
+  io::JsonLog sink("stentor-controller");
+  const obs::Logger log(sink, flags.common.log_level);
+  const auto config = io::LoadClientConfig(flags.common.kubeconfig);
+  if (!config.ok()) {
+    log.Log(obs::Event::kStartFailed, std::string(config.status().message()));
+    return 1;
+  }
+  log.Log(obs::Event::kStarting, "stentor-controller starts",
+          {{"server", config->server}, {"namespace", flags.common.name_space}});
+  io::ReportIgnored(flags.common, log);
+
+  io::EventLoop loop;
+  const auto client = io::KubeClient::Connect(loop, *config);
+  if (!client.ok()) {
+    log.Log(obs::Event::kStartFailed, std::string(client.status().message()));
+    return 1;
+  }
+  controller::Controller controller(flags, loop, **client, log);
+  loop.HandleSignals([&loop, &log](int signal) {
+    log.Log(obs::Event::kStopping, StrCat("signal ", signal));
+    loop.Stop();
+  });
+  controller.Start();
+  loop.Run();
+  return 0;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/memberlist_secret.h"
+
+#include <array>
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "common/base/strings.h"
+#include "common/io/random.h"
+
+namespace stentor::controller {
+namespace {
+
+constexpr std::size_t kKeyOctets = 16;
+
+// The value of the key itself, before the API's own base64: MetalLB's speakers take it as text.
+std::string NewKey() {
+  std::string octets(kKeyOctets, '\0');
+  io::FillRandom(std::as_writable_bytes(std::span(octets)));
+  std::string text;
+  absl::Base64Escape(octets, &text);
+  while (!text.empty() && text.back() == '=') {
+    text.pop_back();
+  }
+  return text;
+}
+
+std::string SecretBody(const MemberlistSecret& secret, const std::string& owner_uid) {
+  nlohmann::json body = {{"apiVersion", "v1"},
+                         {"kind", "Secret"},
+                         {"metadata", {{"name", secret.name}, {"namespace", secret.name_space}}},
+                         {"stringData", {{"secretkey", NewKey()}}}};
+  if (!owner_uid.empty()) {
+    body["metadata"]["ownerReferences"] = {{{"apiVersion", "apps/v1"},
+                                            {"kind", "Deployment"},
+                                            {"name", secret.deployment},
+                                            {"uid", owner_uid}}};
+  }
+  return body.dump();
+}
+
+std::string UidOf(const std::string& object) {
+  const auto json = nlohmann::json::parse(object, nullptr, false);
+  const nlohmann::json::json_pointer uid("/metadata/uid");
+  return !json.is_discarded() && json.contains(uid) && json[uid].is_string()
+             ? json[uid].get<std::string>()
+             : "";
+}
+
+void Create(io::KubeClient& client, const obs::Logger& log, const MemberlistSecret& secret,
+            const std::string& owner_uid, const std::function<void()>& retry_later) {
+  const std::string name = secret.name_space + "/" + secret.name;
+  client.Request(
+      {.method = "POST",
+       .path = StrCat("/api/v1/namespaces/", secret.name_space, "/secrets"),
+       .body = SecretBody(secret, owner_uid)},
+      [&log, name, retry_later](const absl::StatusOr<kube::Response>& response) {
+        const absl::Status status = response.ok() ? kube::StatusOf(*response) : response.status();
+        if (status.ok()) {
+          log.Log(obs::Event::kMemberlistSecretCreated,
+                  StrCat("Secret ", name, " did not exist and has been created"));
+        } else if (!absl::IsAlreadyExists(status)) {
+          log.Log(
+              obs::Event::kWriteFailed,
+              StrCat("Secret ", name, " could not be created: ", std::string(status.message())));
+          retry_later();
+        }
+      });
+}
+
+}  // namespace
+
+void CreateMemberlistSecret(io::KubeClient& client, const obs::Logger& log,
+                            const MemberlistSecret& secret, std::function<void()> retry_later) {
+  if (secret.deployment.empty()) {
+    Create(client, log, secret, "", retry_later);
+    return;
+  }
+  client.Request({.path = StrCat("/apis/apps/v1/namespaces/", secret.name_space, "/deployments/",
+                                 secret.deployment)},
+                 [&client, &log, secret, retry_later = std::move(retry_later)](
+                     const absl::StatusOr<kube::Response>& response) {
+                   const bool found = response.ok() && response->code == 200;
+                   Create(client, log, secret, found ? UidOf(response->body) : "", retry_later);
+                 });
+}
+
+}  // namespace stentor::controller

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/reconcile/convergence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "controller/reconcile/service_wish.h"
+
+namespace stentor::controller {
+namespace {
+
+std::string QuotedStrings(const std::vector<std::string>& texts) {
+  std::string out = "[";
+  for (const std::string& text : texts) {
+    StrAppend(&out, out.size() == 1 ? "" : " ", text);
+  }
+  return out + "]";
+}
+
+bool SameSet(AddressList a, AddressList b) {
+  std::ranges::sort(a);
+  std::ranges::sort(b);
+  return a == b;
+}
+
+class Convergence {
+ public:
+  Convergence(AddressAllocator& allocator, const model::Service& service,
+              const model::Labels* namespace_labels, bool have_pools)
+      : allocator_(allocator),
+        service_(service),
+        namespace_labels_(namespace_labels),
+        have_pools_(have_pools) {}
+
+  Standing Run() && {
+    if (Prepare()) {
+      Keep();
+      if (!stopped_ && !allocator_.Find(service_.key)) {
+        Obtain();
+      }
+    }
+    standing_.allocation = allocator_.Find(service_.key);
+    return std::move(standing_);
+  }
+
+ private:
+  void Say(bool warning, std::string_view reason, std::string message) {
+    standing_.remarks.push_back({warning, reason, std::move(message)});
+  }
+
+  // Clears what the Service has and ends with a warning, which is also the failure.
+  bool Refuse(std::string_view reason, std::string message) {
+    allocator_.Release(service_.key);
+    standing_.failure = message;
+    Say(true, reason, std::move(message));
+    return false;
+  }
+
+  // What has to hold before addresses are looked at. False: it has been dealt with.
+  bool Prepare() {
+    if (!have_pools_) {
+      allocator_.Release(service_.key);
+      standing_.failure = "no address pools are configured";
+      return false;
+    }
+    if (service_.cluster_ips.empty()) {
+      allocator_.Release(service_.key);
+      standing_.failure = "the service has no cluster IP";
+      return false;
+    }
+    if (service_.ip_family_policy == "RequireDualStack" && service_.cluster_ips.size() < 2) {
+      return Refuse("not enough clusterips",
+                    StrCat("Service requires dual stack but not enough clusterips ",
+                           QuotedStrings(service_.cluster_ips)));
+    }
+    cluster_ = ClusterFamilies(service_);
+    if (cluster_ == Families::kUnknown) {
+      standing_.failure =
+          StrCat("Failed to retrieve clusterIPs family: ", QuotedStrings(service_.cluster_ips),
+                 " are not usable");
+      Say(true, "noclusterIPsIPFamily", standing_.failure);
+      return false;
+    }
+    standing_.wants_address = true;
+    return true;
+  }
+
+  // Keeps what the status shows, or what was given and is not in the status yet, where it may.
+  void Keep() {
+    AddressList current = StatusAddresses(service_);
+    const bool in_status = !service_.ingress_ips.empty();
+    if (!in_status) {
+      if (const auto held = allocator_.Find(service_.key)) {
+        current = held->addresses;
+      } else {
+        return;
+      }
+    }
+    const Families families = current.size() == service_.ingress_ips.size() || !in_status
+                                  ? FamiliesOf(current)
+                                  : Families::kUnknown;
+    if (families == Families::kUnknown) {
+      Say(true, "nolbIPsIPFamily",
+          StrCat("Failed to retrieve lbIPs family: ", QuotedStrings(service_.ingress_ips),
+                 " are not usable"));
+    }
+    const bool prefers_dual =
+        cluster_ == Families::kDual && service_.ip_family_policy == "PreferDualStack";
+    if (families == Families::kUnknown || (families != cluster_ && !prefers_dual)) {
+      allocator_.Release(service_.key);
+      return;
+    }
+    const auto claimed = allocator_.Claim(MakeRequest(service_, {}, namespace_labels_), current);
+    if (!claimed.ok()) {
+      Say(false, "ClearAssignment",
+          StrCat("current IP for \"", service_.key.ToString(),
+                 "\" not allowed by config, will attempt for new IP assignment: ",
+                 std::string(claimed.status().message())));
+      allocator_.Release(service_.key);
+      return;
+    }
+    CheckWishes(*claimed);
+    if (allocator_.Find(service_.key) && prefers_dual && families != Families::kDual) {
+      AddFamily();
+    }
+  }
+
+  // The pool and the addresses that the Service asks for, against those that it has.
+  void CheckWishes(const Allocation& current) {
+    const auto pool = RequestedPool(service_);
+    if (pool && *pool != current.pool) {
+      allocator_.Release(service_.key);
+      return;
+    }
+    const auto requested = RequestedAddresses(service_);
+    if (!requested.ok()) {
+      standing_.failure =
+          StrCat("invalid requested loadbalancer IPs: ", std::string(requested.status().message()));
+      Say(true, "LoadBalancerFailed", standing_.failure);
+      stopped_ = true;  // it keeps what it has
+      return;
+    }
+    if (!requested->empty() && !SameSet(*requested, current.addresses)) {
+      allocator_.Release(service_.key);
+    }
+  }
+
+  void AddFamily() {
+    const auto requested = RequestedAddresses(service_);
+    if (!requested.ok() || !requested->empty()) {
+      return;  // exactly these were asked for
+    }
+    const auto allocation = allocator_.Allocate(MakeRequest(service_, {}, namespace_labels_));
+    if (allocation.ok() && allocation->addresses.size() == 2) {
+      Say(false, "IPAllocated",
+          StrCat("Assigned additional IP ",
+                 FormatAddresses(std::span(&allocation->addresses.back(), 1))));
+    } else {
+      Say(false, "AdditionalAssignFailed",
+          StrCat("cannot assign additional IP in PreferDualStack: no available IPs in pool \"",
+                 allocator_.Find(service_.key)->pool, "\""));
+    }
+  }
+
+  void Obtain() {
+    auto requested = RequestedAddresses(service_);
+    absl::StatusOr<Allocation> allocation =
+        requested.ok()
+            ? allocator_.Allocate(MakeRequest(service_, *std::move(requested), namespace_labels_))
+            : absl::StatusOr<Allocation>(requested.status());
+    if (!allocation.ok()) {
+      standing_.failure = std::string(allocation.status().message());
+      Say(true, "AllocationFailed",
+          StrCat("Failed to allocate IP for \"", service_.key.ToString(),
+                 "\": ", standing_.failure));
+      return;
+    }
+    Say(false, "IPAllocated", StrCat("Assigned IP ", FormatAddresses(allocation->addresses)));
+  }
+
+  AddressAllocator& allocator_;
+  const model::Service& service_;
+  const model::Labels* const namespace_labels_;
+  const bool have_pools_;
+  Families cluster_ = Families::kUnknown;
+  bool stopped_ = false;
+  Standing standing_;
+};
+
+}  // namespace
+
+AddressList StatusAddresses(const model::Service& service) {
+  AddressList addresses;
+  for (const std::string& text : service.ingress_ips) {
+    if (const auto address = net::IpAddress::Parse(text)) {
+      addresses.push_back(*address);
+    }
+  }
+  return addresses;
+}
+
+Standing Converge(AddressAllocator& allocator, const model::Service& service,
+                  const model::Labels* namespace_labels, bool have_pools) {
+  return Convergence(allocator, service, namespace_labels, have_pools).Run();
+}
+
+}  // namespace stentor::controller

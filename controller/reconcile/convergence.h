@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// One Service brought into line with the configuration: MetalLB's convergence (spec "Convergence
+/// of one service"), on the allocator. What it says about the outcome is turned into writes and
+/// events by the Reconciler, which knows what was said before.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/model/objects.h"
+#include "controller/allocator/address_allocator.h"
+
+namespace stentor::controller {
+
+/// An event that the outcome calls for.
+struct Remark {
+  bool warning = false;
+  std::string_view reason;  ///< Static storage; MetalLB's.
+  std::string message;
+
+  friend bool operator==(const Remark&, const Remark&) = default;
+};
+
+/// Where a Service stands.
+struct Standing {
+  std::optional<Allocation> allocation;  ///< What its status should show; absent: nothing.
+  bool wants_address = false;  ///< It asks for one, and may try again when one comes free.
+  std::vector<Remark> remarks;
+  std::string failure;  ///< Why it has no address, or not the one that it asks for; else empty.
+};
+
+/// Converges `service`, of type LoadBalancer and of our class. `have_pools` is false where the
+/// configuration has none at all.
+[[nodiscard]] Standing Converge(AddressAllocator& allocator, const model::Service& service,
+                                const model::Labels* namespace_labels, bool have_pools);
+
+/// The addresses of its status; those that can't be read are left out.
+[[nodiscard]] AddressList StatusAddresses(const model::Service& service);
+
+}  // namespace stentor::controller
