@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/io/event_loop.h"
+#include "common/io/kube_client.h"
+#include "common/obs/log.h"
+#include "speaker/announce/announcer.h"
+#include "speaker/announce/links.h"
+#include "speaker/app/flags.h"
+#include "speaker/membership/membership.h"
+#include "speaker/net/link_monitor.h"
+#include "speaker/net/membership_socket.h"
+#include "speaker/net/packet_ports.h"
+#include "speaker/reconcile/reconciler.h"
+
+namespace stentor::speaker {
+
+/// What the speaker is started with, besides its flags.
+struct SpeakerInputs {
+  Flags flags;
+  NameFilter excluded_interfaces;
+  std::string member_key;  ///< Empty: datagrams between speakers are not sealed.
+};
+
+/// Brings the parts of a speaker together: API and membership → reconciler → announcer → packet
+/// ports. Lives on the event loop's thread; loop, client and log must outlive it.
+class SpeakerApp {
+ public:
+  SpeakerApp(SpeakerInputs inputs, io::EventLoop& loop, io::KubeClient& client,
+             const obs::Logger& log);
+  ~SpeakerApp();
+  SpeakerApp(const SpeakerApp&) = delete;
+  SpeakerApp& operator=(const SpeakerApp&) = delete;
+
+  /// Opens sockets and begins to watch. Errors: what can't be opened, in one line.
+  [[nodiscard]] absl::Status Start();
+
+  /// Says goodbye to the other speakers, and stops the loop when they have heard it or shortly
+  /// after.
+  void Stop();
+
+ private:
+  // speaker.cc: sockets, elections and what follows from them
+  [[nodiscard]] absl::Status StartLinks();
+  void OnLinks();
+  void ReopenLinks();
+  [[nodiscard]] absl::Status StartMembership();
+  void OnMemberSocket();
+  void Carry(const Actions& actions);
+  void Tell(const Change& change);
+  void ScheduleReconcile();
+  void Reconcile();
+  void Tell(const OwnershipChange& change);
+
+  // watches.cc: objects of the API
+  void StartWatches();
+  void Add(io::ResourceWatch resource, io::WatchHandlers handlers);
+  void WatchServices();
+  void WatchSlices();
+  void WatchNodes();
+  void WatchPools();
+  void WatchAdvertisements();
+  void WatchPods();
+  void Unreadable(const absl::Status& status);
+  void ConfigChanged();
+  void ParseConfig();
+  void SetPeers();
+  void Synced(const std::string& resource);
+  [[nodiscard]] bool AllSynced() const;
+  void EmitNodeAssigned(const OwnershipChange& change);
+
+  const SpeakerInputs inputs_;
+  const Flags& flags_;
+  io::EventLoop& loop_;
+  io::KubeClient& client_;
+  const obs::Logger& log_;
+
+  Links links_;
+  Announcer announcer_;
+  PacketPorts ports_;
+  std::unique_ptr<LinkMonitor> link_monitor_;
+  std::unique_ptr<io::DescriptorWatch> link_watch_;
+  io::Timer link_timer_;
+
+  std::optional<Membership> membership_;
+  std::optional<MembershipSocket> member_socket_;
+  std::unique_ptr<io::DescriptorWatch> member_watch_;
+  io::Timer member_timer_;
+
+  Reconciler reconciler_;
+  std::map<model::ObjectKey, model::IpAddressPoolResource> pools_;
+  std::map<model::ObjectKey, model::L2AdvertisementResource> advertisements_;
+  std::map<model::ObjectKey, model::Pod> pods_;
+  std::set<model::NodeName> nodes_;
+  std::map<std::string, bool> synced_;  // by resource
+  bool config_due_ = false;
+  bool reconcile_scheduled_ = false;
+  bool stopping_ = false;
+  std::vector<std::unique_ptr<io::WatchHandle>> watches_;
+};
+
+}  // namespace stentor::speaker
