@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts on the segment that are no nodes: what they ask, and what their kernel believes."""
+import bisect
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import netns
+from processes import Process, wait_for
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Client:
+    """Asks from a namespace with the tools that anybody has: curl, arping, and the kernel's neighbour table."""
+
+    def __init__(self, host):
+        self.host, self._namespace = host, host.namespace
+
+    def _run(self, *command, timeout=15):
+        return subprocess.run(["ip", "netns", "exec", self._namespace, *map(str, command)],
+                              capture_output=True, text=True, timeout=timeout)
+
+    def curl(self, address, port=80, timeout=2):
+        """The page, or None when there was no good answer in time."""
+        done = self._run("curl", "-sS", "-f", "--max-time", timeout, f"http://{address}:{port}")
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def arping(self, address, count=1, timeout=1):
+        """The MACs that answered `count` broadcast requests, without repetition; none: nobody answers."""
+        done = self._run("arping", "-b", "-c", count, "-w", timeout, "-I", "eth0", address)
+        return sorted({mac.lower() for mac in re.findall(r"reply from \S+ \[([0-9A-Fa-f:]{17})\]", done.stdout)})
+
+    def neighbour(self, address):
+        """The MAC that this host's kernel has for an address, or None."""
+        for entry in json.loads(netns.ip("-j", "neighbour", "show", "to", address, namespace=self._namespace) or "[]"):
+            if "lladdr" in entry and not {"FAILED", "INCOMPLETE"} & set(entry.get("state", [])):
+                return entry["lladdr"].lower()
+        return None
+
+    def forget(self, address):
+        """Empties the kernel's entry, as if this host had never talked to the address."""
+        netns.ip("neighbour", "flush", "to", address, "dev", "eth0", namespace=self._namespace)
+
+
+class OpenLoopClient:
+    """Keeps asking `http://ADDRESS` at a fixed rate and remembers every answer; see open_loop.py."""
+
+    def __init__(self, host, address, log, port=80, rate=50, timeout=1.0):
+        self._arguments = (host.namespace, address, pathlib.Path(log), port, rate, timeout)
+        self._process = None
+
+    def __enter__(self):
+        namespace, address, log, port, rate, timeout = self._arguments
+        log.unlink(missing_ok=True)
+        self._log = log
+        self._process = Process("open-loop", namespace, [sys.executable, HERE / "open_loop.py", address, port, rate,
+                                                         timeout], log)
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+
+    def answers(self):
+        """All ended requests as (start, end, ok, text), by their end."""
+        found = []
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        for line in text.splitlines(keepends=True):
+            fields = line.split(" ", 3)
+            if line.endswith("\n") and len(fields) == 4:
+                found.append((float(fields[0]), float(fields[1]), fields[2] == "1", fields[3].strip()))
+        return sorted(found, key=lambda answer: answer[1])
+
+    def wait_steady(self, seconds=1.0, deadline=30):
+        """Until every request of the last `seconds` had a good answer: then a fault is the only cause of a gap."""
+        def steady():
+            answers = self.answers()
+            if not answers or answers[-1][1] - answers[0][1] < seconds:
+                return False
+            last = answers[bisect.bisect_left([end for _, end, _, _ in answers], answers[-1][1] - seconds):]
+            return all(ok for _, _, ok, _ in last)
+        wait_for(steady, deadline, "the client is served without a gap")
+
+    def wait_good_after(self, moment, deadline=30):
+        """The first good answer to a request that left after `moment`."""
+        return wait_for(lambda: next((one for one in self.answers() if one[2] and one[0] >= moment), None),
+                        deadline, "the client is served again")
+
+    def gap(self, moment, deadline=30):
+        """Around a fault at `moment`: (seconds from the fault to the next good answer, seconds from the last good
+        answer before it to that one, the answer's text)."""
+        start, end, _, text = self.wait_good_after(moment, deadline)
+        before = max((one[1] for one in self.answers() if one[2] and one[1] <= moment), default=moment)
+        return end - moment, end - before, text

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pytest's side of the lab. A test that cannot run here is skipped by name with its reason; with CI=true nothing is
+skipped: a missing prerequisite is a failure there."""
+import os
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "kubernetes")]
+
+import prerequisites  # noqa: E402
+from lab import Lab  # noqa: E402
+
+
+def need(missing):
+    if missing:
+        reason = "; ".join(missing)
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"in CI nothing is skipped: {reason}", pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def lab_machine():
+    """The machine can run a lab."""
+    need(prerequisites.of_the_lab())
+
+
+@pytest.fixture(scope="session")
+def stentor_machine():
+    """The machine can run a lab, and Stentor is built."""
+    need(prerequisites.of_stentor())
+
+
+@pytest.fixture(scope="module")
+def lab(lab_machine):
+    """Three nodes and a control plane, shared by the tests of a file."""
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stentor_lab(stentor_machine):
+    """The same with everything installed that Stentor's manifests bring; none of its programs runs yet."""
+    with Lab() as made:
+        made.install()
+        yield made
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what Stentor had to say at its end."""
+    outcome = yield
+    report = outcome.get_result()
+    made = item.funcargs.get("story") or item.funcargs.get("stentor_lab") if hasattr(item, "funcargs") else None
+    made = getattr(made, "lab", made)
+    if report.failed and isinstance(made, Lab) and made.id:
+        for path in sorted(made.logs.glob("*.log")):
+            if path.stem == "controller" or path.stem.startswith("speaker-"):
+                report.sections.append((f"end of {path.name}", "\n".join(path.read_text().splitlines()[-25:])))

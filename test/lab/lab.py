@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab: nodes, pods and clients as network namespaces around a real control plane, with Stentor's real programs.
+
+    with Lab() as lab:
+        lab.install()
+        lab.start_controller(); lab.start_speakers()
+        lab.add_pods("web", ["node-1", "node-2"])
+        lab.apply(manifest)
+
+It ends everything it started, also on SIGTERM; what a SIGKILL left behind, the next lab takes away.
+"""
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(HERE.parent / "kubernetes")]
+
+import netns  # noqa: E402
+import workspace  # noqa: E402
+from clients import Client, OpenLoopClient  # noqa: E402
+from control_plane import POD_RANGE, ControlPlane  # noqa: E402
+from network import CONTROL_ADDRESS, Network  # noqa: E402
+from processes import Process, wait_for  # noqa: E402
+from stentor import Stentor  # noqa: E402
+
+# kube-proxy must leave machine-wide conntrack settings alone: a network namespace may not set them.
+PROXY_CONFIG = {
+    "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables",
+    "clusterCIDR": POD_RANGE, "detectLocalMode": "ClusterCIDR",
+    "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}}
+
+
+class Lab:
+    def __init__(self, nodes=3, segment="192.168.122.0/24", grace="40s", say=lambda text: None):
+        self._nodes, self._segment, self._grace, self._say = nodes, segment, grace, say
+        self._handlers, self._pods, self._proxies, self._interrupted = {}, {}, {}, set()
+        self.pods = []
+
+    # -- up and down ----------------------------------------------------------------------------------------------
+
+    def __enter__(self):
+        self._catch_signals()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def _catch_signals(self):
+        """A Python process that gets SIGTERM runs no context manager, unless the signal becomes an exception."""
+        def leave(number, _):
+            raise SystemExit(128 + number)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                self._handlers[number] = signal.signal(number, leave)
+
+    def start(self):
+        self.clean_stale()
+        self.id, self.folder = workspace.create()
+        self.logs = self.folder / "logs"
+        self._living = self.folder / "living"
+        for folder in (self.logs, self._living):
+            folder.mkdir()
+        self._say("network: three nodes, two clients, a switch")
+        self.network = Network(workspace.prefix(self.id), self._nodes, self._segment)
+        self.network.up()
+        self.nodes, self.clients = self.network.nodes, self.network.clients
+        self.client = Client(self.clients["client"])
+        # Who asks by ARP is another host: an ARP reply refreshes the asker's neighbour entry and would heal the
+        # outage of the one whose traffic is measured.
+        self.poller = Client(self.clients["client-2"])
+        self._say("control plane: etcd, kube-apiserver, kube-controller-manager")
+        self.control_plane = ControlPlane(
+            self.folder / "control-plane", self._launch, CONTROL_ADDRESS,
+            entering=lambda: netns.entered(self.network.control), data=workspace.memory_folder(self.id),
+            grace=self._grace)
+        self.control_plane.start()
+        self._kubelets = self._launch("kubelets", [
+            sys.executable, HERE / "kubelets.py", self._living, CONTROL_ADDRESS, *self.control_plane.admin_files])
+        self._say("nodes: kube-proxy on each")
+        for node in self.nodes.values():
+            self._register(node)
+            self._start_proxy(node)
+        for node in self.nodes.values():
+            wait_for(lambda node=node: self._node_ready(node.name), 30, f"{node.name} is Ready")
+        self.stentor = Stentor(self)
+
+    def stop(self):
+        if getattr(self, "id", None):
+            if hasattr(self, "control_plane"):
+                self.control_plane.stop()
+            self._save_logs()
+            workspace.remove(self.id)
+            self.id = None
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+    def keep(self):
+        """Leaves the lab running when this program ends; `workspace.remove(id)` takes it down."""
+        workspace.own(self.id, workspace.KEPT)
+        self.kept_id, self.id = self.id, None
+
+    def _save_logs(self, keep=5):
+        """The logs of the last few labs stay in build/lab-logs, for whoever asks why a test failed."""
+        saved = REPOSITORY / "build/lab-logs"
+        try:
+            shutil.copytree(self.logs, saved / self.id, dirs_exist_ok=True)
+            old = sorted(saved.iterdir(), key=lambda path: path.stat().st_mtime)[:-keep]
+            for path in old:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass  # a checkout that cannot be written to is no reason to fail
+
+    @staticmethod
+    def clean_stale():
+        return workspace.clean_stale()
+
+    def _launch(self, name, argv, env=None, wrapper=()):
+        return Process(name, self.network.control, argv, self.logs / f"{name}.log", env, wrapper)
+
+    # -- nodes ----------------------------------------------------------------------------------------------------
+
+    def _register(self, node):
+        self.control_plane.api.create("/api/v1/nodes", {
+            "metadata": {"name": node.name,
+                         "labels": {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux"}},
+            "spec": {"podCIDR": node.pod_range, "podCIDRs": [node.pod_range]}})
+        self.control_plane.api.patch(f"/api/v1/nodes/{node.name}/status", {"status": {
+            "capacity": {"cpu": "2", "memory": "2Gi", "pods": "110"},
+            "allocatable": {"cpu": "2", "memory": "2Gi", "pods": "110"},
+            "addresses": [{"type": "InternalIP", "address": node.address},
+                          {"type": "Hostname", "address": node.name}]}})
+        self._write_living(node.name)
+
+    def _write_living(self, node_name):
+        path = self._living / f"{node_name}.new"  # kubelets.py does not look at names with a suffix
+        path.write_text(json.dumps(self._pods.get(node_name, {})))
+        path.rename(self._living / node_name)
+
+    def _node_ready(self, name):
+        status = self.control_plane.api.get(f"/api/v1/nodes/{name}")["status"]
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
+
+    def _start_proxy(self, node):
+        config = self.folder / f"kube-proxy-{node.name}.json"
+        config.write_text(json.dumps({
+            **PROXY_CONFIG, "hostnameOverride": node.name, "bindAddress": "0.0.0.0",
+            "clientConnection": {"kubeconfig": str(self.control_plane.proxy_kubeconfig)}}))
+        config.chmod(0o600)
+        # The wrapper gives it a /run of its own, and so its own xtables.lock.
+        self._proxies[node.name] = Process(
+            f"kube-proxy-{node.name}", node.namespace, [self.control_plane.tools / "kube-proxy", f"--config={config}"],
+            self.logs / f"kube-proxy-{node.name}.log", wrapper=[HERE / "container.sh", self.folder, "root"])
+
+    def kill_node(self, name):
+        """A power cut: first nobody hears the node any more (or its kernel would still tell its peers that a socket
+        is closed), then all that runs on it is gone. Its pods live on behind it, unreachable. Returns the moment
+        (monotonic) from which on nothing that the node does can be heard."""
+        self.network.cables(name, "down")
+        moment = time.monotonic()
+        if name in self.stentor.speakers:
+            self._interrupted.add(name)
+            self.stentor.kill_speaker(name)
+        netns.kill_processes(self.nodes[name].namespace)
+        (self._living / name).unlink(missing_ok=True)
+        return moment
+
+    def revive_node(self, name):
+        """The node boots: cables, kube-proxy, kubelet, and its speaker if it had one."""
+        node = self.nodes[name]
+        self.network.cables(name, "up")
+        self._write_living(name)
+        # The neighbour entry may be FAILED for a moment; a kubelet would restart what exits because of that.
+        wait_for(lambda: self._api_reachable_from(node), 20, f"{name} reaches the API server")
+        self._start_proxy(node)
+        if name in self._interrupted:
+            self._interrupted.discard(name)
+            self.stentor.start_speaker(name)
+        wait_for(lambda: self._node_ready(name), 30, f"{name} is Ready")
+
+    def _api_reachable_from(self, node):
+        with netns.entered(node.namespace), socket.socket() as probe:
+            probe.settimeout(1)
+            probe.connect((CONTROL_ADDRESS, self.control_plane.port))
+            return True
+
+    # -- pods -----------------------------------------------------------------------------------------------------
+
+    def add_pod_object(self, namespace, name, node_name, address, labels, host_network=False, account="default"):
+        self._pods.setdefault(node_name, {})[f"{namespace}/{name}"] = {
+            "ip": address, "host_ip": self.nodes[node_name].address}
+        self.control_plane.api.create(f"/api/v1/namespaces/{namespace}/pods", {
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"nodeName": node_name, "hostNetwork": host_network, "serviceAccountName": account,
+                     "containers": [{"name": "main", "image": "lab"}]}})
+        self._write_living(node_name)
+
+    def add_pods(self, app, node_names, port=80):
+        """Pods with the label `app`, one on each named node, each answering with its name and its node's."""
+        made = []
+        for node_name in node_names:
+            name = f"{app}-{sum(pod.app == app for pod in self.pods) + 1}"
+            pod = self.network.add_pod(name, app, node_name)
+            self.pods.append(pod)
+            made.append(pod)
+            Process(name, pod.namespace, [sys.executable, HERE / "pod.py", name, node_name, port],
+                    self.logs / f"{name}.log")
+            self.add_pod_object("default", name, node_name, pod.address, {"app": app})
+        for pod in made:
+            wait_for(lambda pod=pod: self._pod_ready(pod.name), 30, f"pod {pod.name} is Ready")
+        return made
+
+    def _pod_ready(self, name):
+        status = self.control_plane.api.get(f"/api/v1/namespaces/default/pods/{name}")["status"]
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
+
+    # -- Kubernetes, as a user sees it ------------------------------------------------------------------------------
+
+    def kubectl_command(self):
+        return ["ip", "netns", "exec", self.network.control, str(self.control_plane.tools / "kubectl"),
+                f"--kubeconfig={self.control_plane.admin_kubeconfig}", f"--cache-dir={self.folder / 'kubectl-cache'}"]
+
+    def kubectl(self, *arguments, input=None, check=True, timeout=60):
+        done = subprocess.run([*self.kubectl_command(), *map(str, arguments)], input=input, capture_output=True,
+                              text=True, timeout=timeout)
+        if check and done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+        return done.stdout
+
+    def get(self, *arguments):
+        """`kubectl get … -o json`, parsed."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def apply(self, manifest):
+        """Applies a file (a Path) or a text."""
+        if isinstance(manifest, pathlib.Path):
+            return self.kubectl("apply", "-f", manifest)
+        return self.kubectl("apply", "-f", "-", input=manifest)
+
+    def service_addresses(self, name, namespace="default"):
+        status = self.get("service", name, "-n", namespace)["status"]
+        return [entry.get("ip") for entry in status.get("loadBalancer", {}).get("ingress", [])]
+
+    def events(self, name, reason=None, namespace="default"):
+        """The events about one object, as dicts {type, reason, message, source}."""
+        found = []
+        for event in self.get("events", "-n", namespace)["items"]:
+            if event["involvedObject"].get("name") == name and reason in (None, event["reason"]):
+                source = event.get("reportingComponent") or event.get("source", {}).get("component")
+                found.append({"type": event["type"], "reason": event["reason"], "message": event.get("message", ""),
+                              "source": source})
+        return found
+
+    # -- Stentor, and who speaks for an address -----------------------------------------------------------------------
+
+    def install(self):
+        self.stentor.install()
+
+    def start_controller(self, *arguments):
+        return self.stentor.start_controller(*arguments)
+
+    def start_speaker(self, node_name, *arguments):
+        return self.stentor.start_speaker(node_name, *arguments)
+
+    def start_speakers(self):
+        self.stentor.start_speakers()
+
+    def speaker_of(self, address):
+        """The one machine whose MAC answers for an address, by name; None when nobody does. Two are an error."""
+        macs = self.poller.arping(address)
+        if len(macs) > 1:
+            raise AssertionError(f"{address} is claimed by {', '.join(macs)}")
+        return self.network.mac_owner(macs[0]) if macs else None
+
+    def open_loop(self, address, rate=50, timeout=1.0, port=80):
+        return OpenLoopClient(self.clients["client"], address, self.logs / "open-loop.log", port, rate, timeout)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stentor's two programs in a lab, started as their manifests would: in-cluster configuration, the accounts and rights
+that deploy/rbac.yaml grants, MetalLB's environment, their own log."""
+import base64
+import json
+import os
+import pathlib
+import secrets
+import shutil
+
+from processes import Process, wait_for
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+NAMESPACE = "metallb-system"
+LABELS = {"app": "metallb", "component": "speaker"}
+
+# What MetalLB's manifests mount at /etc/metallb: interfaces on which nothing is announced.
+EXCLUDED = ["^docker.*", "^cbr.*", "^dummy.*", "^virbr.*", "^lxcbr.*", "^veth.*", "^lo$", "^cali.*", "^tunl.*",
+            "^flannel.*", "^kube-ipvs.*", "^cni.*", "^nodelocaldns.*", "^lxc.*"]
+
+
+def bin_folder():
+    return pathlib.Path(os.environ.get("STENTOR_BIN_DIR") or REPOSITORY / "build/release/bin")
+
+
+def missing_programs():
+    """Names of Stentor's programs that were not built."""
+    return [name for name in ("stentor-controller", "stentor-speaker") if not (bin_folder() / name).exists()]
+
+
+class LogView:
+    """The JSON lines of a program's log. Lines that are no JSON (a crash) are kept under "msg"."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def lines(self):
+        found = []
+        for line in (self.path.read_text(errors="replace") if self.path.exists() else "").splitlines():
+            try:
+                parsed = json.loads(line)
+            except ValueError:
+                parsed = None
+            found.append(parsed if isinstance(parsed, dict) else {"msg": line})
+        return found
+
+    def containing(self, *words):
+        """The lines in which every word occurs somewhere (in the text of a value, unescaped)."""
+        return [line for line in self.lines() if all(any(word in str(value) for value in line.values())
+                                                     for word in words)]
+
+
+class Stentor:
+    """`lab` gives: folder, control_plane, network, kubectl, speaker pods as API objects."""
+
+    def __init__(self, lab):
+        self._lab, self.controller, self.speakers = lab, None, {}
+        self._bin = lab.folder / "bin"
+
+    # -- what the manifests would bring ---------------------------------------------------------------------------
+
+    def install(self):
+        """CRDs, accounts, RBAC, the memberlist Secret and the speakers' pods; returns when all of it is served."""
+        lab, api = self._lab, self._lab.control_plane.api
+        crds = sorted((REPOSITORY / "crds").glob("*.yaml"))
+        lab.kubectl("apply", *[word for path in crds for word in ("-f", path)])
+        lab.kubectl("apply", "-f", REPOSITORY / "deploy/rbac.yaml")
+        for plural in ("ipaddresspools", "l2advertisements"):  # "created" is not "served"
+            path = f"/apis/metallb.io/v1beta1/namespaces/{NAMESPACE}/{plural}"
+            wait_for(lambda path=path: "items" in api.get(path), 30, f"the API serves {plural}")
+        for account in ("controller", "speaker"):
+            wait_for(lambda account=account: api.get(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}"),
+                     30, f"the ServiceAccount {account}")
+        self._key = base64.b64encode(secrets.token_bytes(128)).decode()
+        api.create(f"/api/v1/namespaces/{NAMESPACE}/secrets", {
+            "metadata": {"name": "memberlist"}, "stringData": {"secretkey": self._key}})
+        # Inert, because no controller in the lab makes pods of it: the owner of what the controller creates.
+        api.create(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", {
+            "metadata": {"name": "controller"}, "spec": {
+                "selector": {"matchLabels": {"app": "metallb", "component": "controller"}},
+                "template": {"metadata": {"labels": {"app": "metallb", "component": "controller"}},
+                             "spec": {"containers": [{"name": "controller", "image": "lab"}]}}}})
+        for node in lab.network.nodes.values():
+            lab.add_pod_object(NAMESPACE, f"speaker-{node.name}", node.name, node.address, labels=LABELS,
+                               host_network=True, account="speaker")
+
+    def _container(self, name, account):
+        """The files of a program's container; written anew at each start, with a fresh token."""
+        folder = self._lab.folder / "containers" / name
+        for part in ("account", "etc"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        control_plane = self._lab.control_plane
+        (folder / "account/token").write_text(control_plane.token(NAMESPACE, account))
+        (folder / "account/ca.crt").write_text(control_plane.ca.read_text())
+        (folder / "account/namespace").write_text(NAMESPACE)
+        if account == "speaker":
+            for path, text in {"ml_secret_key/secretkey": self._key, "metallb/excludel2.yaml":
+                               "announcedInterfacesToExclude: " + json.dumps(EXCLUDED) + "\n"}.items():
+                (folder / "etc" / path).parent.mkdir(exist_ok=True)
+                (folder / "etc" / path).write_text(text)
+        return folder
+
+    def _program(self, name):
+        """A copy that nobody needs rights for (the checkout may be in somebody's home) and no build overwrites."""
+        source, copy = bin_folder() / name, self._bin / name
+        self._bin.mkdir(exist_ok=True)
+        # Another start may run the copy: replaced by a rename, never written to.
+        if not copy.exists() or copy.stat().st_mtime != source.stat().st_mtime:
+            shutil.copy2(source, copy.with_suffix(".new"))
+            copy.with_suffix(".new").rename(copy)
+        return copy
+
+    def _start(self, name, namespace, program, account, rights, environment, arguments):
+        folder = self._container(name, account)
+        kept = {key: os.environ[key] for key in ("PATH", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ}
+        environment = {**kept, "KUBERNETES_SERVICE_HOST": self._lab.control_plane.address,
+                       "KUBERNETES_SERVICE_PORT": str(self._lab.control_plane.port), "HOME": "/",
+                       "METALLB_NAMESPACE": NAMESPACE, "METALLB_POD_NAME": name, **environment}
+        return Process(name, namespace, [self._program(program), "--port=0", "--log-level=info", *arguments],
+                       self.log(name).path, environment, wrapper=[HERE / "container.sh", folder, rights])
+
+    def log(self, name):
+        """The log of `controller` or `speaker-NODE`, over all its starts."""
+        return LogView(self._lab.logs / f"{name}.log")
+
+    # -- starting and ending --------------------------------------------------------------------------------------
+
+    def start_controller(self, *arguments):
+        self.controller = self._start(
+            "controller", self._lab.network.control, "stentor-controller", "controller", "nobody",
+            {"METALLB_ML_SECRET_NAME": "memberlist", "METALLB_DEPLOYMENT": "controller"}, arguments)
+        return self.controller
+
+    def stop_controller(self, kill=False):
+        """SIGTERM (its exit code is returned), or SIGKILL."""
+        process, self.controller = self.controller, None
+        return process.kill() if kill else process.terminate()
+
+    def start_speaker(self, node_name, *arguments):
+        node = self._lab.network.nodes[node_name]
+        self.speakers[node_name] = self._start(
+            f"speaker-{node_name}", node.namespace, "stentor-speaker", "speaker", "root-with-net-raw",
+            {"METALLB_NODE_NAME": node_name, "METALLB_HOST": node.address, "METALLB_ML_BIND_ADDR": node.address,
+             "METALLB_ML_LABELS": ",".join(f"{key}={value}" for key, value in LABELS.items()),
+             "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key"}, arguments)
+        return self.speakers[node_name]
+
+    def start_speakers(self):
+        for node_name in self._lab.network.nodes:
+            self.start_speaker(node_name)
+
+    def stop_speaker(self, node_name):
+        return self.speakers.pop(node_name).terminate()
+
+    def kill_speaker(self, node_name):
+        self.speakers.pop(node_name).kill()
+
+    def dead(self):
+        """Those that should run and do not, with the end of their log: to be asked before a fault is blamed."""
+        running = {"controller": self.controller} if self.controller else {}
+        running |= {f"speaker-{node}": process for node, process in self.speakers.items()}
+        return {name: process.log_end() for name, process in running.items() if not process.alive()}

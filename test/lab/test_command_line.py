@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flags, environment and the first errors of a user: one clear line each, and what can heal is
+retried. No lab is needed: nothing here reaches beyond loopback."""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("STENTOR_BIN_DIR", ROOT / "build/release/bin"))
+PROGRAMS = ["stentor-controller", "stentor-speaker"]
+
+COMMON = ["--port", "--namespace", "--log-level", "--pprof-bind-address", "--health-probe-port",
+          "--lb-class", "--pod-name", "--tls-min-version", "--tls-cipher-suites",
+          "--tls-curve-preferences", "--metrics-cert-dir", "--kubeconfig"]
+CONTROLLER = ["--ml-secret-name", "--deployment", "--disable-cert-rotation", "--cert-dir",
+              "--cert-service-name", "--webhook-mode", "--webhook-secret", "--webhook-http2"]
+SPEAKER = ["--node-name", "--host", "--ml-bindaddr", "--ml-bindport", "--ml-labels",
+           "--ml-secret-key-path", "--ml-wan-config", "--ignore-exclude-lb",
+           "--bgp-debounce-timeout", "--frrk8s-namespace", "--frrk8s-secret-passthrough"]
+FLAGS = {"stentor-controller": COMMON + CONTROLLER, "stentor-speaker": COMMON + SPEAKER}
+
+CONTROLLER_AS_METALLB = [
+    "-port=9120", "--health-probe-port=17472", "--log-level=info", "--webhook-mode=enabled",
+    "--tls-min-version=VersionTLS13", "--cert-service-name=metallb-webhook-service",
+    "--disable-cert-rotation=true", "--lb-class=x"]
+SPEAKER_AS_METALLB = [
+    "--port=9120", "--health-probe-port=17472", "--log-level=info", "--bgp-debounce-timeout=3000",
+    "--ml-wan-config", "--ignore-exclude-lb=true", "--frrk8s-secret-passthrough"]
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
+users: [{{name: u, user: {{token: abc}}}}]
+contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
+current-context: x
+"""
+
+
+def environment(**more):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("METALLB", "KUBE"))}
+    return {**kept, "METALLB_NODE_NAME": "node-1", **more}
+
+
+def run(program, *arguments, **more):
+    return subprocess.run([BIN / program, *arguments], env=environment(**more), timeout=20,
+                          capture_output=True, text=True, check=False)
+
+
+class Running:
+    """A program that is not expected to end; its log lines are collected until it is told to."""
+
+    def __init__(self, program, *arguments, **more):
+        self.process = subprocess.Popen(
+            [BIN / program, *arguments], env=environment(**more), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        self.text = ""
+
+    def __enter__(self):
+        os.set_blocking(self.process.stdout.fileno(), False)
+        return self
+
+    def lines_until(self, condition, deadline=30.0):
+        end = time.monotonic() + deadline
+        while time.monotonic() < end:
+            self.text += self.process.stdout.read() or ""
+            lines = [json.loads(line) for line in self.text.splitlines(keepends=True)
+                     if line.endswith("\n")]
+            if condition(lines):
+                return lines
+            assert self.process.poll() is None, f"it ended: {self.text}"
+            time.sleep(0.05)
+        raise AssertionError(f"not seen within {deadline} s: {self.text}")
+
+    def __exit__(self, *exc):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_explains_each_flag(program):
+    result = run(program, "--help")
+    assert result.returncode == 0
+    for flag in FLAGS[program]:
+        assert re.search(rf"^\s*{flag}\b.*\n?.*\w{{3}}", result.stdout, re.MULTILINE), flag
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_unknown_flag_is_one_clear_line(program):
+    result = run(program, "--no-such-flag=1")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.strip().splitlines() == [
+        f"{program}: unknown flag --no-such-flag=1; --help lists all flags"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("content, word", [
+    (None, "cannot be read"), ("clusters: [", "not YAML"), ("{}", "current-context")])
+def test_bad_kubeconfig_is_one_clear_line(program, content, word, tmp_path):
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    result = run(program, f"--kubeconfig={path}")
+    assert result.returncode == 1
+    lines = [line for line in result.stdout.splitlines() if '"level":"error"' in line]
+    assert len(lines) == 1, result.stdout + result.stderr
+    message = json.loads(lines[0])["msg"]
+    assert str(path) in message and word in message
+
+
+def test_speaker_without_node_name_says_so():
+    result = run("stentor-speaker", METALLB_NODE_NAME="")
+    assert result.returncode == 2
+    assert "--node-name" in result.stderr and "METALLB_NODE_NAME" in result.stderr
+
+
+class ClosingServer(threading.Thread):
+    """Accepts connections and closes them at once, and counts them: nobody's API server."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.attempts = 0
+        self.start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def run(self):
+        while True:
+            try:
+                self.socket.accept()[0].close()
+            except OSError:
+                return
+            self.attempts += 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+@pytest.mark.parametrize("program, arguments", [
+    ("stentor-controller", CONTROLLER_AS_METALLB), ("stentor-speaker", SPEAKER_AS_METALLB)])
+def test_unreachable_api_server_is_told_once_and_retried(program, arguments, tmp_path):
+    def troubles(lines):
+        return [line for line in lines if line["event"] == "apiTrouble"]
+
+    path = tmp_path / "kubeconfig"
+    with ClosingServer() as server:
+        path.write_text(KUBECONFIG.format(server=server.url))
+        with Running(program, *arguments, KUBECONFIG=str(path)) as running:
+            seen = troubles(running.lines_until(lambda lines: troubles(lines)))
+            assert server.url in seen[0]["msg"]
+            # It goes on trying, and does not repeat the line for each attempt.
+            before = server.attempts
+            lines = running.lines_until(lambda _: server.attempts >= before + 10)
+            resources = [line["resource"] for line in troubles(lines)]
+            assert len(resources) == len(set(resources))
