@@ -20,6 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kComponent = "metallb-controller";
+constexpr const char* kPools = "ipaddresspools.metallb.io";
 constexpr Duration kSecretRetry = 10s;
 
 std::string ServicePath(const model::ServiceKey& key) {
@@ -114,7 +115,7 @@ void Controller::OnService(const nlohmann::json& object) {
 }
 
 void Controller::WatchPools() {
-  io::WatchHandlers handlers = Handlers("ipaddresspools");
+  io::WatchHandlers handlers = Handlers(kPools);
   handlers.on_upsert = [this](const nlohmann::json& object) {
     auto pool = kube::DecodeIpAddressPool(object);
     if (!pool.ok()) {
@@ -137,9 +138,8 @@ void Controller::WatchPools() {
     config_due_ = true;
     ScheduleFlush();
   };
-  watches_.push_back(
-      client_.Watch({.name = "ipaddresspools", .path = PoolsPath(flags_.common.name_space)},
-                    std::move(handlers)));
+  watches_.push_back(client_.Watch({.name = kPools, .path = PoolsPath(flags_.common.name_space)},
+                                   std::move(handlers)));
 }
 
 void Controller::WatchNamespaces() {

@@ -18,6 +18,8 @@ namespace stentor::speaker {
 namespace {
 
 constexpr const char* kComponent = "metallb-speaker";
+constexpr const char* kPools = "ipaddresspools.metallb.io";
+constexpr const char* kAdvertisements = "l2advertisements.metallb.io";
 // Headless Services have no address; their slices are the many that nobody needs here.
 constexpr const char* kSlicesWanted = "!service.kubernetes.io/headless";
 
@@ -157,7 +159,7 @@ void SpeakerApp::WatchPools() {
     pools_.erase(key);
     ConfigChanged();
   };
-  Add({.name = "ipaddresspools",
+  Add({.name = kPools,
        .path = GroupPath(flags_.common.name_space, "ipaddresspools"),
        .field_selector = "",
        .label_selector = ""},
@@ -179,7 +181,7 @@ void SpeakerApp::WatchAdvertisements() {
     advertisements_.erase(key);
     ConfigChanged();
   };
-  Add({.name = "l2advertisements",
+  Add({.name = kAdvertisements,
        .path = GroupPath(flags_.common.name_space, "l2advertisements"),
        .field_selector = "",
        .label_selector = ""},
@@ -193,7 +195,7 @@ void SpeakerApp::ConfigChanged() {
 
 // Only complete sets are parsed: half a list would withdraw what the other half announces.
 void SpeakerApp::ParseConfig() {
-  if (!config_due_ || !synced_["ipaddresspools"] || !synced_["l2advertisements"]) {
+  if (!config_due_ || !synced_[kPools] || !synced_[kAdvertisements]) {
     return;
   }
   config_due_ = false;
