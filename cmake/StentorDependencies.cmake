@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Libraries of the distribution (Debian bookworm; docs/development.md names the packages).
+# Libraries of the distribution (Debian bookworm; ./dev names the packages).
 
 set(Boost_USE_DEBUG_RUNTIME OFF)  # Debian ships only the release variant
 # Boost 1.74 is what Debian's cpprestsdk is built on; another one beside it must not be mixed in.
@@ -14,6 +14,7 @@ find_package(CLI11 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCAP REQUIRED IMPORTED_TARGET libpcap)
+pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 if(STENTOR_TESTS)
   find_package(Catch2 2.13 REQUIRED)
   find_package(benchmark REQUIRED)
