@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "common/base/check.h"
+#include "common/base/strings.h"
 #include "controller/allocator/address_allocator.h"
 
 namespace stentor::controller {
@@ -29,14 +31,12 @@ std::vector<config::Pool> Pools() {
   return {pool};
 }
 
-std::vector<AllocationRequest> Requests(std::size_t count) {
-  std::vector<AllocationRequest> requests(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    requests[i].service = {.name_space = "tenant-" + std::to_string(i % 500),
-                           .name = "web-frontend-" + std::to_string(i)};
-    requests[i].ports = {{.protocol = "TCP", .port = 80}};
-  }
-  return requests;
+// The request of Service number `i`; built anew for each call, as the reconciler does it.
+AllocationRequest Request(std::size_t i) {
+  AllocationRequest request;
+  request.service = {.name_space = StrCat("tenant-", i % 500), .name = StrCat("web-frontend-", i)};
+  request.ports = {{.protocol = "TCP", .port = 80}};
+  return request;
 }
 
 // Pseudo-random and the same in every run: Knuth's MMIX generator.
@@ -51,38 +51,41 @@ class Random {
   std::uint64_t state_ = 1;
 };
 
-// An allocator in which all of `requests` hold an address, and what that costs.
+// An allocator in which the first `count` Services hold an address, and what that costs.
 struct Filled {
-  explicit Filled(const std::vector<AllocationRequest>& requests) {
+  explicit Filled(std::size_t count) {
     const double before = HeapBytes();
     STENTOR_CHECK(allocator.SetPools(Pools()).empty());
-    for (const AllocationRequest& request : requests) {
-      STENTOR_CHECK(allocator.Allocate(request).ok());
+    for (std::size_t i = 0; i < count; ++i) {
+      STENTOR_CHECK(allocator.Allocate(Request(i)).ok());
     }
-    bytes_per_service = (HeapBytes() - before) / static_cast<double>(requests.size());
+    bytes_per_service = (HeapBytes() - before) / static_cast<double>(count);
   }
 
   AddressAllocator allocator;
   double bytes_per_service = 0;
 };
 
-// Services come and go: one that holds an address loses it, one that holds none gets one. A tenth
-// of them hold none at any time, so that the free addresses are not one interval.
+// Services come and go: one that holds an address loses it, one that holds none gets one. `count`
+// hold one at any time, and there are holes of a tenth of that among their addresses.
 void BM_AllocateAndRelease(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
-  std::vector<AllocationRequest> requests = Requests(count + count / 10);
-  Filled filled({requests.begin(), requests.begin() + static_cast<std::ptrdiff_t>(count)});
-  std::vector<std::size_t> holding(count);
-  std::vector<std::size_t> waiting(requests.size() - count);
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    (i < count ? holding[i] : waiting[i - count]) = i;
-  }
+  Filled filled(count + count / 10);
+  std::vector<std::size_t> holding(filled.allocator.size());
+  std::iota(holding.begin(), holding.end(), std::size_t{0});
+  std::vector<std::size_t> waiting;
   Random random;
+  while (holding.size() > count) {
+    std::swap(holding[random.Below(holding.size())], holding.back());
+    STENTOR_CHECK(filled.allocator.Release(Request(holding.back()).service));
+    waiting.push_back(holding.back());
+    holding.pop_back();
+  }
   for (auto _ : state) {
     std::size_t& leaving = holding[random.Below(holding.size())];
     std::size_t& coming = waiting[random.Below(waiting.size())];
-    STENTOR_CHECK(filled.allocator.Release(requests[leaving].service));
-    auto allocation = filled.allocator.Allocate(requests[coming]);
+    STENTOR_CHECK(filled.allocator.Release(Request(leaving).service));
+    auto allocation = filled.allocator.Allocate(Request(coming));
     STENTOR_CHECK(allocation.ok());
     benchmark::DoNotOptimize(allocation);
     std::swap(leaving, coming);
@@ -96,16 +99,15 @@ BENCHMARK(BM_AllocateAndRelease)->Arg(1000)->Arg(10000)->Arg(100000);
 // What each reconcile of a Service that has its address does.
 void BM_ClaimAgain(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
-  const std::vector<AllocationRequest> requests = Requests(count);
-  Filled filled(requests);
+  Filled filled(count);
   std::vector<AddressList> addresses;
-  for (const AllocationRequest& request : requests) {
-    addresses.push_back(filled.allocator.Find(request.service)->addresses);
+  for (std::size_t i = 0; i < count; ++i) {
+    addresses.push_back(filled.allocator.Find(Request(i).service)->addresses);
   }
   Random random;
   for (auto _ : state) {
     const std::size_t i = random.Below(count);
-    auto allocation = filled.allocator.Claim(requests[i], addresses[i]);
+    auto allocation = filled.allocator.Claim(Request(i), addresses[i]);
     STENTOR_CHECK(allocation.ok());
     benchmark::DoNotOptimize(allocation);
   }
@@ -115,7 +117,7 @@ BENCHMARK(BM_ClaimAgain)->Arg(1000)->Arg(10000)->Arg(100000);
 
 // A pool is edited while Services hold addresses of it.
 void BM_SetPools(benchmark::State& state) {
-  Filled filled(Requests(static_cast<std::size_t>(state.range(0))));
+  Filled filled(static_cast<std::size_t>(state.range(0)));
   const std::vector<config::Pool> pools = Pools();
   for (auto _ : state) {
     STENTOR_CHECK(filled.allocator.SetPools(pools).empty());

@@ -307,14 +307,34 @@ TEST_CASE("A low rate delays frames and loses none", "[announcer]") {
   CHECK(sent.size() <= 42);
 }
 
-TEST_CASE("AnnounceAgain repeats a take-over, for announced addresses only", "[announcer]") {
+TEST_CASE("AnnounceAgain repeats the take-over of what is announced", "[announcer]") {
   Node node;
-  node.announcer.Announce(kVip, std::nullopt, node.now);
-  static_cast<void>(node.Run(60s));
-  node.announcer.AnnounceAgain(kVip2, node.now);
+  node.announcer.AnnounceAgain(node.now);
   CHECK_FALSE(node.announcer.NextDeadline().has_value());
-  node.announcer.AnnounceAgain(kVip, node.now);
-  CHECK(node.announcer.Poll(node.now).size() == 4);
+  node.announcer.Announce(kVip, std::nullopt, node.now);
+  node.announcer.Announce(kVip2, std::nullopt, node.now);
+  static_cast<void>(node.Run(60s));
+  node.announcer.Withdraw(kVip2);
+  node.announcer.AnnounceAgain(node.now);
+  const std::vector<OutgoingFrame> frames = node.announcer.Poll(node.now);
+  CHECK(frames.size() == 4);
+  CHECK(std::all_of(frames.begin(), frames.end(),
+                    [](const OutgoingFrame& frame) { return frame.address == kVip; }));
+}
+
+TEST_CASE("A new MAC soon after carrier-up doesn't shorten what carrier-up owes", "[announcer]") {
+  Node node;
+  node.announcer.Announce(kVip, std::set<std::string>{"eth0"}, node.now);
+  static_cast<void>(node.Run(60s));
+  node.Apply(LinkOf(kEth0, "eth0", kMac0, kNoCarrier));
+  node.Apply(LinkOf(kEth0, "eth0", kMac0));
+  static_cast<void>(node.Run(1s));
+  node.Apply(LinkOf(kEth0, "eth0", kMac1));
+  const TimePoint changed = node.now;
+  const std::vector<Sent> sent = node.Run(60s);
+  REQUIRE_FALSE(sent.empty());
+  CHECK(kStart + sent.back().at - changed > 25s);
+  CHECK(kStart + sent.back().at - changed < 40s);
 }
 
 TEST_CASE("Requests, answers and drops are counted", "[announcer]") {

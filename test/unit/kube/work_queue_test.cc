@@ -92,18 +92,6 @@ TEST_CASE("No more are in flight than allowed", "[queue]") {
   CHECK(queue.Take(kStart) == Keys{kB});
 }
 
-TEST_CASE("A forgotten key is not done again", "[queue]") {
-  WorkQueue queue = Queue();
-  queue.Add(kA, kStart);
-  queue.Add(kB, kStart);
-  queue.Forget(kA);
-  CHECK(queue.Take(kStart) == Keys{kB});
-  queue.Forget(kB);
-  queue.Failed(kB, kStart);
-  CHECK_FALSE(queue.NextDeadline().has_value());
-  CHECK(queue.in_flight() == 0);
-}
-
 TEST_CASE("Jitter takes between a half and all of the backoff", "[queue]") {
   CHECK(Backoff({seconds(1), seconds(8)}, 1, [] { return 0.0; }) == milliseconds(500));
   CHECK(Backoff({seconds(1), seconds(8)}, 2, One) == seconds(2));

@@ -27,6 +27,7 @@ struct Pair {
     std::string node;
     std::vector<Change> changes;
     std::vector<std::vector<std::byte>> received;
+    int rivals_met = 0;
   };
   TimePoint now{1h};
   std::uint64_t next_random = 1;
@@ -55,6 +56,7 @@ struct Pair {
   Side& Other(Side& side) { return &side == &a ? b : a; }
   void Carry(Side& side, const Actions& actions) {
     side.changes.insert(side.changes.end(), actions.changes.begin(), actions.changes.end());
+    side.rivals_met += actions.rival_met ? 1 : 0;
     for (const OutgoingDatagram& datagram : actions.send) {
       Side& other = Other(side);
       CHECK(datagram.destination == other.address);
@@ -107,7 +109,6 @@ TEST_CASE("Membership is not ready before it knows whether it has peers", "[memb
     CHECK(actions.view_changed);
     CHECK(actions.send.empty());
     CHECK(pair.a.membership->Ready());
-    CHECK(pair.a.membership->PeerCount() == 0);
   }
   SECTION("with a peer that never answers it waits for the bound") {
     pair.Start(pair.a);
@@ -322,6 +323,59 @@ TEST_CASE("A speaker that was paused holds until a peer has confirmed it", "[mem
     pair.RunFor(2ms);
     CHECK(pair.a.membership->Ready());
     CHECK_FALSE(Pair::Sees(pair.a, "b"));
+  }
+}
+
+TEST_CASE("A pause is found out before anything that waited is answered", "[membership]") {
+  Pair pair;
+  CHECK_FALSE((pair.Make(pair.a), pair.a.membership->NoteTime(pair.now).view_changed));
+  pair.StartBoth();
+  CHECK(pair.a.membership->NoteTime(pair.now).changes.empty());
+  CHECK(pair.a.membership->Ready());
+  pair.cut = true;
+  pair.now += 1000ms;
+  const Actions actions = pair.a.membership->NoteTime(pair.now);
+  CHECK(actions.view_changed);
+  CHECK(actions.send.size() == 1);
+  CHECK_FALSE(pair.a.membership->Ready());
+  CHECK_FALSE(pair.a.membership->NoteTime(pair.now).view_changed);  // found out once
+  pair.Carry(pair.b, pair.b.membership->Leave(pair.now));
+  pair.now += 1000ms;
+  CHECK(pair.b.membership->NoteTime(pair.now).changes.empty());  // nothing to give up any more
+}
+
+TEST_CASE("Only a peer that may have announced without us counts as a rival", "[membership]") {
+  Pair pair;
+  pair.Make(pair.a);
+  pair.Start(pair.a);
+  pair.RunFor(500ms);
+  REQUIRE(pair.a.membership->Ready());
+  pair.Make(pair.b);
+  pair.Start(pair.b);
+  pair.RunFor(200ms);
+  REQUIRE(Pair::Sees(pair.a, "b"));
+  CHECK(pair.a.rivals_met == 0);  // it waited for us before it would have announced
+  pair.b.rivals_met = 0;
+
+  pair.cut = true;
+  pair.RunFor(1000ms);
+  REQUIRE_FALSE(Pair::Sees(pair.a, "b"));
+  SECTION("both go on") {
+    pair.cut = false;
+    pair.RunFor(200ms);
+    REQUIRE(Pair::Sees(pair.a, "b"));
+    CHECK(pair.a.rivals_met == 1);
+    CHECK(pair.b.rivals_met == 1);
+  }
+  SECTION("one restarts meanwhile, and is alone for long enough to announce") {
+    pair.Make(pair.b);
+    pair.Start(pair.b);
+    pair.RunFor(500ms);
+    REQUIRE(pair.b.membership->Ready());
+    pair.cut = false;
+    pair.RunFor(200ms);
+    REQUIRE(Pair::Sees(pair.a, "b"));
+    CHECK(pair.a.rivals_met == 1);
   }
 }
 
