@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kMaxWeight = 100;
 
-absl::Status Invalid(std::string message) { return absl::InvalidArgumentError(std::move(message)); }
+absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
 
 // The prefixes of all pools read so far, by first address, to find an overlap in O(log n).
 class Claimed {
@@ -171,6 +171,7 @@ bool IsRepetition(const L2Advertisement& advertisement, const Pool& pool) {
 template <typename Resource>
 std::vector<const Resource*> ByName(const std::vector<Resource>& objects) {
   std::vector<const Resource*> out;
+  out.reserve(objects.size());
   for (const Resource& object : objects) {
     out.push_back(&object);
   }
@@ -197,6 +198,12 @@ const Pool* Config::FindPool(const net::IpAddress& address) const {
   const auto pool = std::ranges::find_if(
       pools, [&address](const Pool& candidate) { return candidate.Contains(address); });
   return pool == pools.end() ? nullptr : &*pool;
+}
+
+bool Config::SelectsByNamespaceLabels() const {
+  return std::ranges::any_of(pools, [](const Pool& pool) {
+    return pool.service_allocation && !pool.service_allocation->namespace_selectors.empty();
+  });
 }
 
 absl::StatusOr<Config> Parse(const Resources& resources) {

@@ -43,7 +43,8 @@ struct ServiceAllocation {
 /// A validated IPAddressPool with the advertisements that select it.
 struct Pool {
   model::PoolName name;
-  std::vector<net::IpRange> ranges;  ///< In the order of spec.addresses; disjoint, also across pools.
+  std::vector<net::IpRange>
+      ranges;  ///< In the order of spec.addresses; disjoint, also across pools.
   bool auto_assign = true;
   bool avoid_buggy_ips = false;
   std::optional<ServiceAllocation> service_allocation;
@@ -59,6 +60,8 @@ struct Config {
 
   /// The pool that contains `address`; null where there is none. Valid as long as the Config.
   [[nodiscard]] const Pool* FindPool(const net::IpAddress& address) const;
+  /// Whether a pool selects by labels of namespaces, which then have to be known.
+  [[nodiscard]] bool SelectsByNamespaceLabels() const;
   friend bool operator==(const Config&, const Config&) = default;
 };
 

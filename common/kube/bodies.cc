@@ -89,7 +89,7 @@ std::string Hex(std::uint64_t value) {
 }
 
 std::string Padded(std::int64_t value, std::size_t width) {
-  std::string text = std::to_string(value);
+  const std::string text = std::to_string(value);
   return text.size() < width ? std::string(width - text.size(), '0') + text : text;
 }
 
@@ -126,7 +126,7 @@ std::string BuildServiceStatusBody(const model::Service& service,
   if (!load_balancer.is_object()) {
     load_balancer = json::object();
   }
-  json former = load_balancer.value("ingress", json::array());
+  const json former = load_balancer.value("ingress", json::array());
   json entries = Ingress(former, ingress_ips);
   if (entries.empty()) {
     load_balancer.erase("ingress");

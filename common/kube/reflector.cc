@@ -151,7 +151,10 @@ absl::Status Reflector::ApplyPage(const Response& response, ReflectorOutput& out
   if (version.empty()) {
     return absl::DataLossError("a list without metadata.resourceVersion");
   }
-  if (const auto items = list.find("items"); items != list.end() && items->is_array()) {
+  if (const auto items = list.find("items"); items != list.end() && !items->is_null()) {
+    if (!items->is_array()) {
+      return absl::DataLossError("a list whose items are none");  // not: everything was deleted
+    }
     for (json& item : *items) {
       STENTOR_RETURN_IF_ERROR(ApplyItem(item, output));
     }

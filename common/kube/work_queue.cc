@@ -23,7 +23,6 @@ void WorkQueue::Add(const model::ObjectKey& key, TimePoint now) {
       Schedule(key, entry, now);
       break;
     case State::kInFlight:
-    case State::kInFlightForgotten:
       entry.state = State::kInFlightDirty;
       break;
     case State::kWaiting:
@@ -61,26 +60,9 @@ void WorkQueue::Failed(const model::ObjectKey& key, TimePoint now,
   const auto it = entries_.find(key);
   STENTOR_CHECK(it != entries_.end() && in_flight_ > 0) << key.ToString() << " is not in flight";
   --in_flight_;
-  if (it->second.state == State::kInFlightForgotten) {
-    entries_.erase(it);
-    return;
-  }
   ++it->second.failures;
   const Duration backoff = Backoff(options_.backoff, it->second.failures, uniform_);
   Schedule(key, it->second, now + std::max(backoff, retry_after.value_or(Duration::zero())));
-}
-
-void WorkQueue::Forget(const model::ObjectKey& key) {
-  const auto it = entries_.find(key);
-  if (it == entries_.end()) {
-    return;
-  }
-  if (it->second.state == State::kWaiting) {
-    due_.erase({it->second.due, key});
-    entries_.erase(it);
-  } else {
-    it->second.state = State::kInFlightForgotten;
-  }
 }
 
 std::optional<TimePoint> WorkQueue::NextDeadline() const {

@@ -45,8 +45,6 @@ class WorkQueue {
   /// Ends the flight of `key`, which is due again after its backoff, or `retry_after` if longer.
   void Failed(const model::ObjectKey& key, TimePoint now,
               std::optional<Duration> retry_after = std::nullopt);
-  /// `key` needs nothing any more; one in flight is still awaited, but not repeated.
-  void Forget(const model::ObjectKey& key);
 
   /// When to call Take() next; nothing where nothing waits or too much is in flight.
   [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
@@ -55,13 +53,7 @@ class WorkQueue {
   [[nodiscard]] std::size_t waiting() const { return due_.size(); }
 
  private:
-  enum class State : std::uint8_t {
-    kIdle,
-    kWaiting,
-    kInFlight,
-    kInFlightDirty,
-    kInFlightForgotten
-  };
+  enum class State : std::uint8_t { kIdle, kWaiting, kInFlight, kInFlightDirty };
   using Due = std::pair<std::pair<TimePoint, std::uint64_t>, model::ObjectKey>;
   struct Entry {
     State state = State::kIdle;

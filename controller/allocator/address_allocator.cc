@@ -176,6 +176,11 @@ absl::StatusOr<Held> TakeExactly(const State& state, const AllocationRequest& re
   if (addresses.empty()) {
     return not_allowed();
   }
+  if (addresses.size() > 2 ||
+      (addresses.size() == 2 && addresses.front().family() == addresses.back().family())) {
+    return absl::InvalidArgumentError(
+        StrCat(FormatAddresses(addresses), " has more than one address of a family"));
+  }
   const auto first = state.Locate(addresses.front());
   for (const net::IpAddress& address : addresses) {
     const auto location = state.Locate(address);
@@ -253,6 +258,12 @@ bool Satisfies(const State& state, const AllocationRequest& request, const Held&
          });
 }
 
+// Whether the Service holds what it holds on the same terms: nothing is to be compared again.
+bool SameTerms(const Held& held, const AllocationRequest& request) {
+  return held.sharing_key == request.sharing_key && held.backend_key == request.backend_key &&
+         std::ranges::equal(held.ports, request.ports);
+}
+
 void SetKeys(Held& held, const AllocationRequest& request) {
   held.sharing_key = request.sharing_key;
   held.backend_key = request.backend_key;
@@ -283,9 +294,9 @@ std::vector<model::ServiceKey> AddressAllocator::SetPools(std::span<const config
 // Swaps what the Service holds for what `choose` finds while the former addresses are free; puts
 // them back where it finds nothing.
 absl::StatusOr<Allocation> AddressAllocator::Exchange(
-    const AllocationRequest& request,
+    const AllocationRequest& request, bool holds,
     const std::function<absl::StatusOr<Held>(const State&)>& choose) {
-  std::optional<Held> former = state_->Detach(request.service);
+  std::optional<Held> former = holds ? state_->Detach(request.service) : std::nullopt;
   absl::StatusOr<Held> chosen = choose(*state_);
   if (!chosen.ok()) {
     if (former) {
@@ -299,8 +310,7 @@ absl::StatusOr<Allocation> AddressAllocator::Exchange(
        former->sharing_key != chosen->sharing_key || former->backend_key != chosen->backend_key)) {
     ++state_->availability;
   }
-  Allocation allocation{.pool = state_->pool(chosen->pool).config.name,
-                        .addresses = chosen->addresses};
+  Allocation allocation = AllocationOf(*chosen);
   state_->Attach(request.service, *std::move(chosen));
   MaybeCheck();
   return allocation;
@@ -309,12 +319,18 @@ absl::StatusOr<Allocation> AddressAllocator::Exchange(
 absl::StatusOr<Allocation> AddressAllocator::Allocate(const AllocationRequest& request) {
   const Held* held = state_->Find(request.service);
   if (held == nullptr || !Satisfies(*state_, request, *held)) {
-    return Exchange(request, [&request](const State& state) { return Choose(state, request); });
+    return Exchange(request, held != nullptr,
+                    [&request](const State& state) { return Choose(state, request); });
+  }
+  const bool may_grow =
+      request.families.dual && held->addresses.size() == 1 && request.addresses.empty();
+  if (!may_grow && SameTerms(*held, request)) {
+    return AllocationOf(*held);
   }
   // It keeps what it has; its keys and ports may be new, and a second family may have come free.
   Held kept = *held;
-  return Exchange(request, [&request, &kept](const State& state) -> absl::StatusOr<Held> {
-    if (request.families.dual && kept.addresses.size() == 1 && request.addresses.empty()) {
+  return Exchange(request, true, [&](const State& state) -> absl::StatusOr<Held> {
+    if (may_grow) {
       const net::IpFamily missing = Other(kept.addresses.front().family());
       if (const auto additional = FirstIn(state, kept.pool, missing, request)) {
         kept.addresses.push_back(*additional);
@@ -326,7 +342,12 @@ absl::StatusOr<Allocation> AddressAllocator::Allocate(const AllocationRequest& r
 
 absl::StatusOr<Allocation> AddressAllocator::Claim(const AllocationRequest& request,
                                                    std::span<const net::IpAddress> addresses) {
-  return Exchange(request, [&request, addresses](const State& state) {
+  const Held* held = state_->Find(request.service);
+  if (held != nullptr && std::ranges::equal(held->addresses, addresses) &&
+      SameTerms(*held, request) && Admits(state_->pool(held->pool), request)) {
+    return AllocationOf(*held);
+  }
+  return Exchange(request, held != nullptr, [&request, addresses](const State& state) {
     return TakeExactly(state, request, addresses);
   });
 }
@@ -345,7 +366,11 @@ std::optional<Allocation> AddressAllocator::Find(const model::ServiceKey& servic
   if (held == nullptr) {
     return std::nullopt;
   }
-  return Allocation{.pool = state_->pool(held->pool).config.name, .addresses = held->addresses};
+  return AllocationOf(*held);
+}
+
+Allocation AddressAllocator::AllocationOf(const Held& held) const {
+  return {.pool = state_->pool(held.pool).config.name, .addresses = held.addresses};
 }
 
 PoolUsage AddressAllocator::Usage(std::string_view pool, net::IpFamily family) const {

@@ -138,8 +138,9 @@ class AddressAllocator {
 
  private:
   absl::StatusOr<Allocation> Exchange(
-      const AllocationRequest& request,
+      const AllocationRequest& request, bool holds,
       const std::function<absl::StatusOr<Held>(const State&)>& choose);
+  [[nodiscard]] Allocation AllocationOf(const Held& held) const;
   void MaybeCheck() const;
 
   std::unique_ptr<State> state_;

@@ -45,7 +45,7 @@ const absl::btree_set<net::IpAddress>* AddressAllocator::State::SharedBy(
   return it == by_sharing_key_.end() ? nullptr : &it->second;
 }
 
-void AddressAllocator::State::Attach(const model::ServiceKey& service, Held held) {
+void AddressAllocator::State::Attach(const model::ServiceKey& service, Held&& held) {
   const auto [entry, added] = services_.try_emplace(service, std::move(held));
   STENTOR_CHECK(added) << service << " holds something already";
   for (const net::IpAddress& address : entry->second.addresses) {

@@ -78,7 +78,7 @@ class AddressAllocator::State {
 
   /// Enters a holding. Precondition: `service` holds nothing; the addresses lie in `held.pool` and
   /// are usable there.
-  void Attach(const model::ServiceKey& service, Held held);
+  void Attach(const model::ServiceKey& service, Held&& held);
 
   /// Removes and returns what `service` holds.
   std::optional<Held> Detach(const model::ServiceKey& service);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/app/controller.h"
 
-#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -22,19 +21,13 @@ using namespace std::chrono_literals;
 constexpr const char* kComponent = "metallb-controller";
 constexpr const char* kPools = "ipaddresspools.metallb.io";
 constexpr Duration kSecretRetry = 10s;
-
-std::string ServicePath(const model::ServiceKey& key) {
-  return StrCat("/api/v1/namespaces/", key.name_space, "/services/", key.name);
-}
+// Conditions of being ready. Whether the configuration is valid is none: that is the user's affair,
+// and a program that is never ready would block the roll-out that brings the remedy.
+constexpr const char* kPoolsRead = "pools read";
+constexpr const char* kServicesRead = "Services read";
 
 std::string PoolsPath(const std::string& name_space) {
   return StrCat("/apis/metallb.io/v1beta1/namespaces/", name_space, "/ipaddresspools");
-}
-
-bool HasOurAnnotation(const nlohmann::json& object) {
-  static const nlohmann::json::json_pointer kAnnotations("/metadata/annotations");
-  return object.contains(kAnnotations) && object[kAnnotations].is_object() &&
-         object[kAnnotations].contains(std::string(kAllocatedFromAnnotation));
 }
 
 obs::Event EventOf(FactKind kind) {
@@ -52,12 +45,18 @@ obs::Event EventOf(FactKind kind) {
 }  // namespace
 
 Controller::Controller(Flags flags, io::EventLoop& loop, io::KubeClient& client,
-                       const obs::Logger& log)
+                       const obs::Logger& log, obs::Health& health)
     : flags_(std::move(flags)),
       loop_(loop),
       client_(client),
       log_(log),
+      health_(health),
       reconciler_({.load_balancer_class = flags_.common.load_balancer_class}),
+      departed_(loop, client,
+                [this](model::Service service) {
+                  reconciler_.UpsertService(std::move(service));
+                  ScheduleFlush();
+                }),
       writes_({}, io::RandomUniform),
       write_timer_(loop),
       secret_timer_(loop) {}
@@ -65,9 +64,15 @@ Controller::Controller(Flags flags, io::EventLoop& loop, io::KubeClient& client,
 Controller::~Controller() = default;
 
 void Controller::Start() {
+  health_.Set(kPoolsRead, false);
+  health_.Set(kServicesRead, false);
   WatchPools();
   WatchServices();
   EnsureMemberlistSecret();
+}
+
+void Controller::Collect(obs::MetricSet& metrics) const {
+  metrics_.Collect(reconciler_.Allocator(), metrics);
 }
 
 // What every watch has in common: trouble is told once, and its end too.
@@ -83,6 +88,7 @@ io::WatchHandlers Controller::Handlers(const std::string& resource) {
 }
 
 void Controller::Unreadable(const absl::Status& status) {
+  ++metrics_.client.update_errors;
   log_.Log(obs::Event::kObjectUnreadable, std::string(status.message()));
 }
 
@@ -90,13 +96,15 @@ void Controller::WatchServices() {
   io::WatchHandlers handlers = Handlers("services");
   handlers.on_upsert = [this](const nlohmann::json& object) { OnService(object); };
   handlers.on_delete = [this](const model::ObjectKey& key) {
+    ++metrics_.client.updates;
     reconciler_.DeleteService(key);
-    LookAtDeparted(key);
+    departed_.LookAt(key);
     ScheduleFlush();
   };
   handlers.on_synced = [this] {
+    health_.Set(kServicesRead, true);
     reconciler_.ServicesSynced();
-    FindDeparted();
+    departed_.FindOnce();
     ScheduleFlush();
   };
   watches_.push_back(client_.Watch(
@@ -105,6 +113,7 @@ void Controller::WatchServices() {
 }
 
 void Controller::OnService(const nlohmann::json& object) {
+  ++metrics_.client.updates;
   auto service = kube::DecodeService(object, kube::Verbatim::kKeep);
   if (!service.ok()) {
     Unreadable(service.status());
@@ -117,14 +126,15 @@ void Controller::OnService(const nlohmann::json& object) {
 void Controller::WatchPools() {
   io::WatchHandlers handlers = Handlers(kPools);
   handlers.on_upsert = [this](const nlohmann::json& object) {
-    auto pool = kube::DecodeIpAddressPool(object);
-    if (!pool.ok()) {
-      Unreadable(pool.status());
+    const auto key = kube::DecodeKey(object);
+    if (!key.ok()) {
+      Unreadable(key.status());
       return;
     }
-    model::IpAddressPoolResource& known = pools_[pool->key];
-    if (known != *pool) {  // status updates change nothing here
-      known = *std::move(pool);
+    auto pool = kube::DecodeIpAddressPool(object);
+    const auto known = pools_.find(*key);
+    if (known == pools_.end() || known->second != pool) {  // status updates change nothing here
+      pools_.insert_or_assign(*key, std::move(pool));
       config_due_ = true;
       ScheduleFlush();
     }
@@ -135,6 +145,7 @@ void Controller::WatchPools() {
   };
   handlers.on_synced = [this] {
     pools_synced_ = true;
+    health_.Set(kPoolsRead, true);
     config_due_ = true;
     ScheduleFlush();
   };
@@ -182,68 +193,32 @@ void Controller::ParseConfig() {
   if (!pools_synced_ || !std::exchange(config_due_, false)) {
     return;
   }
+  ++metrics_.client.updates;
   config::Resources resources;
+  absl::Status unreadable;
   for (const auto& [key, pool] : pools_) {
-    resources.pools.push_back(pool);
+    if (pool.ok()) {
+      resources.pools.push_back(*pool);
+    } else {
+      unreadable.Update(pool.status());
+    }
   }
-  auto config = config::Parse(resources);
+  // Without the pools that can't be read, their Services would lose what they have.
+  auto config =
+      unreadable.ok() ? config::Parse(resources) : absl::StatusOr<config::Config>(unreadable);
   if (!config.ok()) {
+    metrics_.client.ConfigRefused();
     log_.Log(obs::Event::kConfigStale, std::string(config.status().message()));
     return;
   }
   log_.Log(obs::Event::kConfigLoaded, StrCat(config->pools.size(), " address pools"));
   // Namespaces are only read where a pool asks for their labels.
-  if (!namespaces_watched_ && std::ranges::any_of(config->pools, [](const config::Pool& pool) {
-        return pool.service_allocation && !pool.service_allocation->namespace_selectors.empty();
-      })) {
+  if (!namespaces_watched_ && config->SelectsByNamespaceLabels()) {
     namespaces_watched_ = true;
     WatchNamespaces();
   }
+  metrics_.ConfigLoaded(*config);
   reconciler_.SetConfig(*std::move(config));
-}
-
-// The watch shows load balancers only: what left it was deleted, or has another type now and may
-// keep an address in its status, which has to be cleared.
-void Controller::LookAtDeparted(const model::ServiceKey& key) {
-  client_.Request({.path = ServicePath(key)},
-                  [this](const absl::StatusOr<kube::Response>& response) {
-                    if (!response.ok() || response->code != 200) {
-                      return;  // 404: it is gone; anything else shows at the next start
-                    }
-                    const auto object = kube::ParseJson(response->body);
-                    auto service = object.ok() ? kube::DecodeService(*object, kube::Verbatim::kKeep)
-                                               : absl::StatusOr<model::Service>(object.status());
-                    if (service.ok() && !service->IsLoadBalancer()) {
-                      reconciler_.UpsertService(*std::move(service));
-                      ScheduleFlush();
-                    }
-                  });
-}
-
-// The same for what changed its type while nobody watched: our annotation gives it away. Only the
-// metadata of the other Services is listed, once.
-void Controller::FindDeparted() {
-  if (std::exchange(departed_sought_, true)) {
-    return;
-  }
-  client_.Request({.path = "/api/v1/services?fieldSelector=spec.type%21%3DLoadBalancer",
-                   .accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"},
-                  [this](const absl::StatusOr<kube::Response>& response) {
-                    if (!response.ok() || response->code != 200) {
-                      departed_sought_ = false;  // the next complete list asks again
-                      return;
-                    }
-                    const auto list = kube::ParseJson(response->body);
-                    if (!list.ok() || !list->contains("items")) {
-                      return;
-                    }
-                    for (const nlohmann::json& item : (*list)["items"]) {
-                      const auto key = kube::DecodeKey(item);
-                      if (key.ok() && HasOurAnnotation(item)) {
-                        LookAtDeparted(*key);
-                      }
-                    }
-                  });
 }
 
 void Controller::ScheduleFlush() {
@@ -325,8 +300,12 @@ void Controller::OnWritten(const WriteStatus& write,
   } else if (absl::IsAborted(status) || absl::IsNotFound(status)) {
     // Somebody else wrote first, or it is gone: the watch brings what is true now.
     reconciler_.OnWriteFailed(write.id, key, WriteFailure::kConflict);
+    if (!write.service->IsLoadBalancer()) {
+      departed_.LookAt(key);  // the watch does not bring it
+    }
     writes_.Succeeded(key, loop_.Now());
   } else {
+    ++metrics_.client.update_errors;
     log_.Log(obs::Event::kWriteFailed, std::string(status.message()),
              {{"service", key.ToString()}});
     reconciler_.OnWriteFailed(write.id, key, WriteFailure::kRetry);

@@ -7,26 +7,34 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/io/event_loop.h"
 #include "common/io/kube_client.h"
 #include "common/kube/work_queue.h"
+#include "common/obs/health.h"
 #include "common/obs/log.h"
+#include "controller/app/departed.h"
 #include "controller/app/flags.h"
+#include "controller/app/metrics.h"
 #include "controller/reconcile/reconciler.h"
 
 namespace stentor::controller {
 
 /// Carries facts from the API to the reconciler, and its actions back. Lives on the event loop's
-/// thread; loop, client and log must outlive it.
+/// thread; loop, client, log and health must outlive it.
 class Controller {
  public:
-  Controller(Flags flags, io::EventLoop& loop, io::KubeClient& client, const obs::Logger& log);
+  Controller(Flags flags, io::EventLoop& loop, io::KubeClient& client, const obs::Logger& log,
+             obs::Health& health);
   ~Controller();
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
 
   /// Begins to watch. Everything after happens on the event loop.
   void Start();
+
+  /// For one scrape.
+  void Collect(obs::MetricSet& metrics) const;
 
  private:
   [[nodiscard]] io::WatchHandlers Handlers(const std::string& resource);
@@ -38,8 +46,6 @@ class Controller {
   void OnService(const nlohmann::json& object);
   void Unreadable(const absl::Status& status);
   void ParseConfig();
-  void LookAtDeparted(const model::ServiceKey& key);
-  void FindDeparted();
 
   void ScheduleFlush();
   void Flush();
@@ -54,16 +60,19 @@ class Controller {
   io::EventLoop& loop_;
   io::KubeClient& client_;
   const obs::Logger& log_;
+  obs::Health& health_;
+  Metrics metrics_;
   Reconciler reconciler_;
+  Departed departed_;
   kube::WorkQueue writes_;
   io::Timer write_timer_;
   io::Timer secret_timer_;
   std::map<model::ServiceKey, WriteStatus> pending_;  // asked for and not yet sent
-  std::map<model::ObjectKey, model::IpAddressPoolResource> pools_;
+  // As it is written, or why it can't be read.
+  std::map<model::ObjectKey, absl::StatusOr<model::IpAddressPoolResource>> pools_;
   bool pools_synced_ = false;
   bool config_due_ = false;
   bool namespaces_watched_ = false;
-  bool departed_sought_ = false;
   bool flush_scheduled_ = false;
   bool ready_told_ = false;
   std::vector<std::unique_ptr<io::WatchHandle>> watches_;

@@ -4,6 +4,7 @@
 /// stentor-controller: gives addresses of pools to Services of type LoadBalancer.
 
 #include "common/base/strings.h"
+#include "common/io/admin.h"
 #include "common/io/client_config.h"
 #include "common/io/cpprest_transport.h"
 #include "common/io/event_loop.h"
@@ -40,11 +41,18 @@ int main(int argc, char** argv) {
     log.Log(obs::Event::kStartFailed, std::string(client.status().message()));
     return 1;
   }
-  controller::Controller controller(flags, loop, **client, log);
+  io::Admin admin(loop, **client, log, flags.common.admin);
+  controller::Controller controller(flags, loop, **client, log, admin.health());
   loop.HandleSignals([&loop, &log](int signal) {
     log.Log(obs::Event::kStopping, StrCat("signal ", signal));
     loop.Stop();
   });
+  const absl::Status served =
+      admin.Start([&controller](obs::MetricSet& metrics) { controller.Collect(metrics); });
+  if (!served.ok()) {
+    log.Log(obs::Event::kStartFailed, std::string(served.message()));
+    return 1;
+  }
   controller.Start();
   loop.Run();
   return 0;

@@ -83,7 +83,13 @@ void CreateMemberlistSecret(io::KubeClient& client, const obs::Logger& log,
                                  secret.deployment)},
                  [&client, &log, secret, retry_later = std::move(retry_later)](
                      const absl::StatusOr<kube::Response>& response) {
-                   const bool found = response.ok() && response->code == 200;
+                   const absl::Status status =
+                       response.ok() ? kube::StatusOf(*response) : response.status();
+                   if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+                     retry_later();  // not without an owner that may well be there
+                     return;
+                   }
+                   const bool found = status.ok();
                    Create(client, log, secret, found ? UidOf(response->body) : "", retry_later);
                  });
 }

@@ -2,9 +2,10 @@
 #pragma once
 
 /// \file
-/// One Service brought into line with the configuration: MetalLB's convergence (spec "Convergence
-/// of one service"), on the allocator. What it says about the outcome is turned into writes and
-/// events by the Reconciler, which knows what was said before.
+/// One Service brought into line with the configuration, on the allocator, in the order in which
+/// MetalLB's controller does it (convergeBalancer in its controller/service.go). What it says about
+/// the outcome is turned into writes and events by the Reconciler, which knows what was said
+/// before.
 
 #include <optional>
 #include <string>

@@ -15,8 +15,9 @@ namespace {
 
 using SharedService = std::shared_ptr<const model::Service>;
 
-// resourceVersions are opaque by contract and numbers in practice; where both are, an answer to our
-// own write that is newer than what the watch brings is not replaced by it.
+// resourceVersions are opaque by contract and numbers in practice, which grow from one change of
+// any Service to the next. Where both are, what is newer (the answer to our own write, a Service
+// that was made anew) is not replaced by what another connection brings late.
 bool IsOlder(const model::Service& a, const model::Service& b) {
   const auto number = [](const std::string& text) -> std::optional<std::uint64_t> {
     std::uint64_t value = 0;
@@ -26,7 +27,7 @@ bool IsOlder(const model::Service& a, const model::Service& b) {
   };
   const auto x = number(a.resource_version);
   const auto y = number(b.resource_version);
-  return a.uid == b.uid && x && y && *x < *y;
+  return x && y && *x < *y;
 }
 
 std::vector<std::string> Texts(std::span<const net::IpAddress> addresses) {
@@ -40,6 +41,20 @@ std::vector<std::string> Texts(std::span<const net::IpAddress> addresses) {
 std::optional<model::PoolName> PoolAnnotation(const model::Service& service) {
   const auto it = service.annotations.find(kAllocatedFromAnnotation);
   return it == service.annotations.end() ? std::nullopt : std::optional(it->second);
+}
+
+// Whether `held` is what the Service asks for now, or it may keep it all the same: when it is
+// settled it gives up anything else.
+bool MeetsWishes(const model::Service& service, const Allocation& held) {
+  const Families families = FamiliesOf(held.addresses);
+  const Families wanted = ClusterFamilies(service);
+  const auto pool = RequestedPool(service);
+  const auto requested = RequestedAddresses(service);
+  return (families == wanted ||
+          (wanted == Families::kDual && service.ip_family_policy == "PreferDualStack")) &&
+         (!pool || *pool == held.pool) &&
+         (!requested.ok() || requested->empty() ||
+          std::ranges::is_permutation(*requested, held.addresses));
 }
 
 }  // namespace
@@ -78,7 +93,7 @@ class Reconciler::Impl {
     bool deprecation_told = false;
   };
 
-  [[nodiscard]] bool MayStart() const;
+  void ApplyConfig();
   void AdoptClaims();
   void Settle(const model::ServiceKey& key);
   [[nodiscard]] bool IsOfClass(const model::Service& service) const;
@@ -90,6 +105,7 @@ class Reconciler::Impl {
 
   const ReconcilerOptions options_;
   std::optional<config::Config> config_;
+  std::optional<config::Config> next_config_;  // not in force yet
   bool started_ = false;
   std::map<model::ServiceKey, Record> records_;
   std::uint64_t next_write_ = 1;
@@ -101,18 +117,19 @@ class Reconciler::Impl {
 // ----------------------------------------------------------------------------------------
 
 void Reconciler::Impl::Upsert(model::Service service) {
-  Record& record = records_[service.key];
-  if (record.service != nullptr) {
-    if (record.service->uid == service.uid &&
-        record.service->resource_version == service.resource_version) {
+  const model::ServiceKey key = service.key;
+  if (const auto known = records_.find(key); known != records_.end()) {
+    const model::Service& before = *known->second.service;
+    if (IsOlder(service, before)) {
       return;
     }
-    if (IsOlder(service, *record.service)) {
+    if (before.uid != service.uid) {
+      Delete(key);  // another object of that name: a list can hide that the former one went
+    } else if (before.resource_version == service.resource_version) {
       return;
     }
   }
-  const model::ServiceKey key = service.key;
-  record.service = std::make_shared<const model::Service>(std::move(service));
+  records_[key].service = std::make_shared<const model::Service>(std::move(service));
   due.insert(key);
 }
 
@@ -134,11 +151,19 @@ void Reconciler::Impl::Delete(const model::ServiceKey& key) {
   }
 }
 
-void Reconciler::Impl::SetConfig(config::Config config) {
-  if (config_ == config) {
+void Reconciler::Impl::SetConfig(config::Config config) { next_config_ = std::move(config); }
+
+// Puts the next configuration in force, once all that it selects by is known: before the labels of
+// namespaces are, every Service would seem to be out of place.
+void Reconciler::Impl::ApplyConfig() {
+  if (!next_config_ || (!namespaces_synced && next_config_->SelectsByNamespaceLabels())) {
     return;
   }
-  config_ = std::move(config);
+  std::optional<config::Config> next = std::exchange(next_config_, std::nullopt);
+  if (config_ == next) {
+    return;
+  }
+  config_ = std::move(next);
   allocator.SetPools(config_->pools);
   for (const auto& [key, record] : records_) {
     due.insert(key);
@@ -177,7 +202,10 @@ void Reconciler::Impl::OnWriteFailed(std::uint64_t id, const model::ServiceKey& 
     return;
   }
   it->second.write = 0;
-  if (failure == WriteFailure::kConflict) {
+  if (failure == WriteFailure::kConflict && !it->second.service->IsLoadBalancer() &&
+      it->second.service->resource_version == it->second.written_version) {
+    records_.erase(it);  // no watch brings what is true now: whoever asks gives it to Upsert()
+  } else if (failure == WriteFailure::kConflict) {
     it->second.refused_version = it->second.written_version;
     due.insert(key);  // a newer one may have come while the write was under way
   }
@@ -185,14 +213,6 @@ void Reconciler::Impl::OnWriteFailed(std::uint64_t id, const model::ServiceKey& 
 
 // --- reconciling
 // -----------------------------------------------------------------------------------
-
-bool Reconciler::Impl::MayStart() const {
-  const bool by_namespace =
-      config_ && std::ranges::any_of(config_->pools, [](const config::Pool& pool) {
-        return pool.service_allocation && !pool.service_allocation->namespace_selectors.empty();
-      });
-  return config_ && services_synced && (namespaces_synced || !by_namespace);
-}
 
 bool Reconciler::Impl::IsOfClass(const model::Service& service) const {
   return options_.load_balancer_class.empty()
@@ -231,13 +251,18 @@ void Reconciler::Impl::AdoptClaims() {
   for (const Record* record : claims) {
     const model::Service& service = *record->service;
     // A claim that can't be kept is dealt with, and told of, when the Service is settled.
-    (void)allocator.Claim(MakeRequest(service, {}, LabelsOfNamespace(service.key.name_space)),
-                          StatusAddresses(service));
+    const auto claimed =
+        allocator.Claim(MakeRequest(service, {}, LabelsOfNamespace(service.key.name_space)),
+                        StatusAddresses(service));
+    if (claimed.ok() && !MeetsWishes(service, *claimed)) {
+      allocator.Release(service.key);  // or whoever got it already would lose it
+    }
   }
 }
 
 std::vector<Action> Reconciler::Impl::TakeActions() {
-  if (!started_ && MayStart()) {
+  ApplyConfig();
+  if (!started_ && config_ && services_synced) {
     started_ = true;
     AdoptClaims();
     seen_availability_ = allocator.Availability();
@@ -279,18 +304,21 @@ void Reconciler::Impl::Settle(const model::ServiceKey& key) {
   } else {
     allocator.Release(key);  // somebody else's
     waiting.erase(key);
+    if (!service.IsLoadBalancer()) {
+      records_.erase(it);  // nothing is left to do; nobody might tell that it was deleted
+    }
   }
 }
 
 void Reconciler::Impl::Publish(const model::ServiceKey& key, Record& record,
                                const Standing& standing) {
-  if (standing.wants_address && !standing.allocation) {
+  const bool lacks_second_family =
+      !standing.remarks.empty() &&
+      standing.remarks.back().reason == std::string_view("AdditionalAssignFailed");
+  if ((standing.wants_address && !standing.allocation) || lacks_second_family) {
     waiting.insert(key);
-  } else if (standing.remarks.empty() ||
-             standing.remarks.back().reason != std::string_view("AdditionalAssignFailed")) {
-    waiting.erase(key);
   } else {
-    waiting.insert(key);  // for the address of its second family
+    waiting.erase(key);
   }
   Report(record, standing);
   record.ingress.clear();

@@ -70,8 +70,10 @@ using Action = std::variant<WriteStatus, EmitEvent, LogFact>;
 
 /// How a status write failed.
 enum class WriteFailure : std::uint8_t {
-  kConflict,  ///< 409, 404: the object changed or went; the watch will tell, and then it is redone.
-  kRetry,     ///< Anything else, also where it is unknown: call Retry() after a backoff.
+  /// 409, 404: the object changed or went; the watch will tell, and then it is redone. One that is
+  /// no load balancer is forgotten, since no watch tells of it: ask for it, and upsert it again.
+  kConflict,
+  kRetry,  ///< Anything else, also where it is unknown: call Retry() after a backoff.
 };
 
 inline constexpr std::string_view kAllocatedFromAnnotation = "metallb.io/ip-allocated-from-pool";
@@ -87,21 +89,22 @@ class Reconciler {
   Reconciler& operator=(const Reconciler&) = delete;
 
   /// A Service as it is now, of any type (a relist repeats all). Nothing happens where its
-  /// resourceVersion is already known.
+  /// resourceVersion is already known; another uid means that the former Service was deleted. One
+  /// that is no load balancer and bears no trace of ours is not remembered.
   void UpsertService(model::Service service);
   /// It is gone, or (with a watch on spec.type=LoadBalancer) is no load balancer any more.
   void DeleteService(const model::ServiceKey& key);
   /// All Services that exist were upserted once. Repeated calls do nothing.
   void ServicesSynced();
 
-  /// Labels of a namespace, for namespaceSelectors of pools. Nothing is given out before the
-  /// namespaces are synced where a pool selects by them.
+  /// Labels of a namespace, for namespaceSelectors of pools. A configuration in which a pool
+  /// selects by them comes into force only once the namespaces are synced.
   void UpsertNamespace(const std::string& name, model::Labels labels);
   void DeleteNamespace(const std::string& name);
   void NamespacesSynced();
 
-  /// A configuration that parsed; the first one counts as "synced". Where it does not parse, don't
-  /// call: what worked before stays in force.
+  /// A configuration that parsed; in force with the next TakeActions(), and the first one counts as
+  /// "synced". Where it does not parse, don't call: what worked before stays in force.
   void SetConfig(config::Config config);
 
   /// The write `id` was accepted. `updated` is the object of the answer, where it could be read.

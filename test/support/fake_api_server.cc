@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <csignal>
 #include <list>
@@ -175,6 +176,7 @@ class FakeApiServer::Impl {
   std::uint64_t end_round_ = 0;
   bool end_in_line_ = false;
   int watches_ = 0;
+  int most_connections_ = 0;
   int port_ = 0;
   bool is_tls() const { return context_ != nullptr; }
 
@@ -201,6 +203,7 @@ class FakeApiServer::Impl {
         return;
       }
       connections_.push_back(&connection);
+      most_connections_ = std::max(most_connections_, static_cast<int>(connections_.size()));
     }
     while (const auto request = connection.Read()) {
       if (!Handle(connection, *request)) {
@@ -276,7 +279,7 @@ class FakeApiServer::Impl {
       return Answer(200, objects[key]);
     }
     json object = json::parse(request.body);
-    if (object["metadata"].value("resourceVersion", "") !=
+    if (object["metadata"].value("resourceVersion", json()) !=
         objects[key]["metadata"]["resourceVersion"]) {
       return Answer(409, Failure(409, "Conflict", "the object has been modified"));
     }
@@ -458,6 +461,11 @@ int FakeApiServer::CountOf(const std::string& match) const {
 int FakeApiServer::open_watches() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->watches_;
+}
+
+int FakeApiServer::most_connections() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->most_connections_;
 }
 
 }  // namespace stentor::test

@@ -80,6 +80,8 @@ class FakeApiServer {
   [[nodiscard]] std::vector<SeenRequest> requests() const;
   [[nodiscard]] int CountOf(const std::string& match) const;
   [[nodiscard]] int open_watches() const;
+  /// The most connections that were open at a time.
+  [[nodiscard]] int most_connections() const;
 
  private:
   class Impl;

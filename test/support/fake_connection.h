@@ -44,7 +44,6 @@ class FakeConnection {
 
   int fd_;
   SSL* ssl_ = nullptr;
-  bool ready_ = true;
   std::string buffer_;
 };
 
