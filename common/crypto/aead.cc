@@ -53,10 +53,10 @@ Aead& Aead::operator=(Aead&& other) noexcept = default;
 Aead::~Aead() = default;
 
 Aead::Aead(const Secret& key) : context_(std::make_unique<Context>()) {
-  static const std::unique_ptr<EVP_CIPHER, CipherDeleter> algorithm(
+  static const std::unique_ptr<EVP_CIPHER, CipherDeleter> kAlgorithm(
       EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr));
   const bool done =
-      context_->cipher && EVP_CipherInit_ex2(context_->cipher.get(), algorithm.get(),
+      context_->cipher && EVP_CipherInit_ex2(context_->cipher.get(), kAlgorithm.get(),
                                              In(key.bytes()), nullptr, kSeal, nullptr) == 1;
   STENTOR_CHECK(done) << "libcrypto has no ChaCha20-Poly1305";
 }

@@ -28,9 +28,9 @@ OSSL_PARAM Octets(const char* name, Bytes octets) {
 }
 
 void Derive(int mode, const char* second_name, Bytes second, Bytes key, std::span<std::byte> out) {
-  static const std::unique_ptr<EVP_KDF, KdfDeleter> algorithm(
+  static const std::unique_ptr<EVP_KDF, KdfDeleter> kAlgorithm(
       EVP_KDF_fetch(nullptr, "HKDF", nullptr));
-  const std::unique_ptr<EVP_KDF_CTX, ContextDeleter> context(EVP_KDF_CTX_new(algorithm.get()));
+  const std::unique_ptr<EVP_KDF_CTX, ContextDeleter> context(EVP_KDF_CTX_new(kAlgorithm.get()));
   std::array<char, 7> digest = {'S', 'H', 'A', '2', '5', '6', '\0'};
   // An empty salt or info is left out: OpenSSL 3.0 refuses a parameter without octets.
   const std::array<OSSL_PARAM, 5> parameters = {

@@ -21,12 +21,12 @@ struct ContextDeleter {
 
 Sha256Digest Sha256(Bytes message) {
   // Looking the algorithm up costs more than hashing a short message, so it is done once.
-  static const std::unique_ptr<EVP_MD, DigestDeleter> algorithm(
+  static const std::unique_ptr<EVP_MD, DigestDeleter> kAlgorithm(
       EVP_MD_fetch(nullptr, "SHA256", nullptr));
   const std::unique_ptr<EVP_MD_CTX, ContextDeleter> context(EVP_MD_CTX_new());
   Sha256Digest digest{};
   const bool done =
-      context && EVP_DigestInit_ex2(context.get(), algorithm.get(), nullptr) == 1 &&
+      context && EVP_DigestInit_ex2(context.get(), kAlgorithm.get(), nullptr) == 1 &&
       EVP_DigestUpdate(context.get(), message.data(), message.size()) == 1 &&
       EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) ==
           1;

@@ -25,7 +25,6 @@ enum class IfIndex : std::uint32_t {};
 /// Flags of a link (netdevice(7)); the numbers are the kernel's.
 inline constexpr std::uint32_t kLinkUp = 0x1;
 inline constexpr std::uint32_t kLinkBroadcast = 0x2;
-inline constexpr std::uint32_t kLinkLoopback = 0x8;
 inline constexpr std::uint32_t kLinkRunning = 0x40;
 inline constexpr std::uint32_t kLinkNoArp = 0x80;
 inline constexpr std::uint32_t kLinkLowerUp = 0x10000;

@@ -101,8 +101,8 @@ bool Announcer::Withdraw(const net::IpAddress& address) {
   return true;
 }
 
-void Announcer::AnnounceAgain(const net::IpAddress& address, TimePoint now) {
-  if (entries_.contains(address)) {
+void Announcer::AnnounceAgain(TimePoint now) {
+  for (const net::IpAddress& address : Announced()) {
     StartRun({address, kAllLinks}, options_.takeover_period, now);
   }
 }
@@ -255,9 +255,11 @@ void Announcer::StartRun(const Target& target, Duration period, TimePoint now) {
   if (!is_new && !queued) {
     waiting_.erase({run.due, target});
   }
+  // What is left of a longer run is still owed: a bond may change its MAC after its carrier is up.
+  const Duration left = is_new ? Duration::zero() : run.started + run.period - now;
   run = {.step = Run::Step::kFirstRequest,
          .started = now,
-         .period = queued ? std::max(run.period, period) : period,
+         .period = std::max(left, period),
          .due = now};
   if (!queued) {
     urgent_.push_back(target);

@@ -92,8 +92,9 @@ class Announcer {
   /// Takes one address away. True if it was announced.
   bool Withdraw(const net::IpAddress& address);
 
-  /// Tells the segment again, as on take-over: another host or speaker claimed the address.
-  void AnnounceAgain(const net::IpAddress& address, TimePoint now);
+  /// Tells the segment everything again, as on take-over: another speaker may have claimed the same
+  /// addresses.
+  void AnnounceAgain(TimePoint now);
 
   /// Takes note of what Links reported, after Links has changed: a link that is new, has another
   /// MAC or has its carrier back gets its announcements again.

@@ -165,13 +165,14 @@ BpfProgram BuildFor(const std::vector<Range>& ranges, net::IfIndex link) {
 
 }  // namespace
 
-BpfProgram BuildArpFilter(std::vector<net::Ipv4Address> addresses, net::IfIndex link) {
+BpfProgram BuildArpFilter(std::vector<net::Ipv4Address> addresses, net::IfIndex link,
+                          std::size_t max_instructions) {
   if (addresses.empty()) {
     return {{kReturn, 0, 0, 0}};
   }
   const std::vector<Range> exact = RangesOf(std::move(addresses));
   BpfProgram program = BuildFor(exact, link);
-  for (std::size_t count = exact.size(); program.size() > kMaxBpfInstructions;) {
+  for (std::size_t count = exact.size(); program.size() > max_instructions;) {
     count = count * 9 / 10;  // coarser until it fits; the size follows the number of ranges
     program = BuildFor(Cover(exact, count), link);
   }

@@ -30,6 +30,9 @@ using BpfProgram = std::vector<BpfInstruction>;
 /// The kernel refuses longer programs (BPF_MAXINSNS).
 inline constexpr std::size_t kMaxBpfInstructions = 4096;
 
+/// A program this long can be made for any addresses.
+inline constexpr std::size_t kMinBpfInstructions = 64;
+
 /// A program for a socket that is bound to ARP on the interface `link`. It accepts a frame where
 ///   * it arrived on `link` itself: a socket also sees frames of its VLAN and macvlan children;
 ///   * it is broadcast or sent to the interface's own MAC;
@@ -37,8 +40,10 @@ inline constexpr std::size_t kMaxBpfInstructions = 4096;
 ///
 /// Runs of neighbouring addresses cost two instructions whatever their length; about 2,700
 /// scattered addresses fit exactly. Beyond that the smallest gaps between addresses are let in too,
-/// as many as it takes: the program never rejects a request for one of `addresses`. `addresses` may
-/// be in any order, with repetitions. Without any, nothing is accepted.
-[[nodiscard]] BpfProgram BuildArpFilter(std::vector<net::Ipv4Address> addresses, net::IfIndex link);
+/// as many as it takes until the program has at most `max_instructions` (kMinBpfInstructions or
+/// more): it never rejects a request for one of `addresses`. `addresses` may be in any order, with
+/// repetitions. Without any, nothing is accepted.
+[[nodiscard]] BpfProgram BuildArpFilter(std::vector<net::Ipv4Address> addresses, net::IfIndex link,
+                                        std::size_t max_instructions = kMaxBpfInstructions);
 
 }  // namespace stentor::speaker

@@ -166,15 +166,4 @@ const Link* Links::FindByName(std::string_view name) const {
   return found == links_.end() ? nullptr : &found->second;
 }
 
-std::vector<std::string> Links::SelectableNames() const {
-  std::vector<std::string> names;
-  for (const auto& [index, link] : links_) {
-    if (!link.excluded) {
-      names.push_back(link.name);
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 }  // namespace stentor::speaker

@@ -84,10 +84,6 @@ class Links {
   /// All links, the ineligible ones too.
   [[nodiscard]] const std::map<IfIndex, Link>& all() const noexcept { return links_; }
 
-  /// Names that an advertisement's `interfaces` may match: all that are not excluded, also those
-  /// that are down or enslaved (as MetalLB has it). Sorted.
-  [[nodiscard]] std::vector<std::string> SelectableNames() const;
-
  private:
   struct Seen {  // in the dump that is going on
     bool link = false;

@@ -11,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/config/yaml.h"
+#include "common/io/admin.h"
 #include "common/io/client_config.h"
 #include "common/io/cpprest_transport.h"
 #include "common/io/event_loop.h"
@@ -91,10 +92,14 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
 
   io::EventLoop loop;
   STENTOR_ASSIGN_OR_RETURN(const auto client, io::KubeClient::Connect(loop, config));
+  // Probes come from the kubelet of this node.
+  flags.common.admin.probe_address = "127.0.0.1";
+  io::Admin admin(loop, *client, log, flags.common.admin);
   SpeakerApp app({.flags = std::move(flags),
                   .excluded_interfaces = std::move(excluded),
                   .member_key = std::move(key)},
-                 loop, *client, log);
+                 loop, *client, log, admin.health());
+  STENTOR_RETURN_IF_ERROR(admin.Start([&app](obs::MetricSet& metrics) { app.Collect(metrics); }));
   STENTOR_RETURN_IF_ERROR(app.Start());
   loop.HandleSignals([&app, &log](int signal) {
     log.Log(obs::Event::kStopping, StrCat("signal ", signal));

@@ -56,16 +56,19 @@ obs::Event EventOf(ChangeKind kind) {
 }  // namespace
 
 SpeakerApp::SpeakerApp(SpeakerInputs inputs, io::EventLoop& loop, io::KubeClient& client,
-                       const obs::Logger& log)
+                       const obs::Logger& log, obs::Health& health)
     : inputs_(std::move(inputs)),
       flags_(inputs_.flags),
       loop_(loop),
       client_(client),
       log_(log),
+      health_(health),
+      metrics_(flags_.node_name),
       links_(inputs_.excluded_interfaces),
       announcer_(links_, {.jitter_seed = io::RandomU64()}),
       ports_(loop, links_, announcer_,
-             {.on_opened =
+             {.before_frames = [this] { NoteTime(); },
+              .on_opened =
                   [this](const std::string& interface) {
                     log_.Log(obs::Event::kInterfaceOpened, "answering ARP on " + interface,
                              {{"interface", interface}});
@@ -101,6 +104,10 @@ void SpeakerApp::Stop() {
     return;
   }
   Carry(membership_->Leave(loop_.Now()));
+}
+
+void SpeakerApp::Collect(obs::MetricSet& metrics) const {
+  metrics_.Collect(announcer_, membership_ ? &*membership_ : nullptr, metrics);
 }
 
 // --- links
@@ -168,6 +175,16 @@ absl::Status SpeakerApp::StartMembership() {
   return absl::OkStatus();
 }
 
+// Before anything is announced or answered: after a pause others may do so for our addresses.
+void SpeakerApp::NoteTime() {
+  if (!membership_) {
+    return;
+  }
+  if (const Actions actions = membership_->NoteTime(loop_.Now()); actions.view_changed) {
+    Carry(actions);
+  }
+}
+
 void SpeakerApp::OnMemberSocket() {
   member_socket_->Drain(
       [this](const net::IpAddress& source, Bytes bytes) {
@@ -189,6 +206,10 @@ void SpeakerApp::Carry(const Actions& actions) {
   if (actions.view_changed) {
     // Not posted: whoever takes over does it in the same turn of the loop.
     Reconcile();
+  }
+  if (actions.rival_met) {
+    announcer_.AnnounceAgain(loop_.Now());
+    ports_.Update();
   }
   if (stopping_ && membership_->LeaveComplete()) {
     loop_.Stop();
@@ -255,6 +276,7 @@ void SpeakerApp::Reconcile() {
   announcer_.SetAnnounced(reconciler_.announcements(), loop_.Now());
   ports_.Update();
   for (const OwnershipChange& change : changes) {
+    metrics_.Note(change);
     Tell(change);
     if (change.verdict == Verdict::kAnnounced) {
       EmitNodeAssigned(change);

@@ -12,10 +12,12 @@
 #include "absl/status/status.h"
 #include "common/io/event_loop.h"
 #include "common/io/kube_client.h"
+#include "common/obs/health.h"
 #include "common/obs/log.h"
 #include "speaker/announce/announcer.h"
 #include "speaker/announce/links.h"
 #include "speaker/app/flags.h"
+#include "speaker/app/metrics.h"
 #include "speaker/membership/membership.h"
 #include "speaker/net/link_monitor.h"
 #include "speaker/net/membership_socket.h"
@@ -32,11 +34,11 @@ struct SpeakerInputs {
 };
 
 /// Brings the parts of a speaker together: API and membership → reconciler → announcer → packet
-/// ports. Lives on the event loop's thread; loop, client and log must outlive it.
+/// ports. Lives on the event loop's thread; loop, client, log and health must outlive it.
 class SpeakerApp {
  public:
   SpeakerApp(SpeakerInputs inputs, io::EventLoop& loop, io::KubeClient& client,
-             const obs::Logger& log);
+             const obs::Logger& log, obs::Health& health);
   ~SpeakerApp();
   SpeakerApp(const SpeakerApp&) = delete;
   SpeakerApp& operator=(const SpeakerApp&) = delete;
@@ -48,12 +50,16 @@ class SpeakerApp {
   /// after.
   void Stop();
 
+  /// For one scrape.
+  void Collect(obs::MetricSet& metrics) const;
+
  private:
   // speaker.cc: sockets, elections and what follows from them
   [[nodiscard]] absl::Status StartLinks();
   void OnLinks();
   void ReopenLinks();
   [[nodiscard]] absl::Status StartMembership();
+  void NoteTime();
   void OnMemberSocket();
   void Carry(const Actions& actions);
   void Tell(const Change& change);
@@ -83,6 +89,8 @@ class SpeakerApp {
   io::EventLoop& loop_;
   io::KubeClient& client_;
   const obs::Logger& log_;
+  obs::Health& health_;
+  Metrics metrics_;
 
   Links links_;
   Announcer announcer_;

@@ -18,6 +18,7 @@ namespace stentor::speaker {
 namespace {
 
 constexpr const char* kComponent = "metallb-speaker";
+constexpr const char* kEverythingRead = "everything read once";  // a condition of being ready
 constexpr const char* kPools = "ipaddresspools.metallb.io";
 constexpr const char* kAdvertisements = "l2advertisements.metallb.io";
 // Headless Services have no address; their slices are the many that nobody needs here.
@@ -30,6 +31,7 @@ std::string GroupPath(const std::string& name_space, const char* resource) {
 }  // namespace
 
 void SpeakerApp::StartWatches() {
+  health_.Set(kEverythingRead, false);
   WatchPools();
   WatchAdvertisements();
   WatchNodes();
@@ -60,6 +62,7 @@ void SpeakerApp::Synced(const std::string& resource) {
     SetPeers();
   }
   if (!before && AllSynced()) {
+    health_.Set(kEverythingRead, true);
     log_.Log(obs::Event::kReady, "everything has been read once");
     if (membership_) {
       Carry(membership_->SetLocalState(loop_.Now(), kYieldsNothing));
@@ -73,6 +76,7 @@ bool SpeakerApp::AllSynced() const {
 }
 
 void SpeakerApp::Unreadable(const absl::Status& status) {
+  ++metrics_.client.update_errors;
   log_.Log(obs::Event::kObjectUnreadable, std::string(status.message()));
 }
 
@@ -84,10 +88,12 @@ void SpeakerApp::WatchServices() {
       Unreadable(service.status());
       return;
     }
+    ++metrics_.client.updates;
     reconciler_.UpsertService(*service);
     ScheduleReconcile();
   };
   handlers.on_delete = [this](const model::ObjectKey& key) {
+    ++metrics_.client.updates;
     reconciler_.DeleteService(key);
     ScheduleReconcile();
   };
@@ -199,6 +205,7 @@ void SpeakerApp::ParseConfig() {
     return;
   }
   config_due_ = false;
+  ++metrics_.client.updates;
   config::Resources resources;
   for (const auto& [key, pool] : pools_) {
     resources.pools.push_back(pool);
@@ -208,12 +215,14 @@ void SpeakerApp::ParseConfig() {
   }
   auto config = config::Parse(resources);
   if (!config.ok()) {
+    metrics_.client.ConfigRefused();
     log_.Log(obs::Event::kConfigStale, std::string(config.status().message()));
     return;
   }
   log_.Log(obs::Event::kConfigLoaded,
            StrCat(resources.pools.size(), " address pools, ", resources.l2_advertisements.size(),
                   " layer 2 advertisements"));
+  metrics_.client.ConfigLoaded();
   reconciler_.SetConfig(*std::move(config));
 }
 

@@ -229,6 +229,7 @@ void Membership::BecomeReady(TimePoint now, Actions& actions) {
 void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actions) {
   peer.state = MemberState::kAlive;
   peer.last_heard = now;
+  actions.rival_met |= (peer.yields & kYieldHolding) == 0;
   actions.changes.push_back(ChangeOf(kind, peer));
   ViewChanged(actions);
   Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it

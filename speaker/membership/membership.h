@@ -109,7 +109,9 @@ struct OutgoingDatagram {
 struct Actions {
   std::vector<OutgoingDatagram> send;
   std::vector<Change> changes;
-  bool view_changed = false;              ///< Ready() or AliveMembers() is not what it was.
+  bool view_changed = false;  ///< Ready() or AliveMembers() is not what it was.
+  bool rival_met = false;     ///< A speaker that may have announced without us is back: what stays
+                              ///< ours after the elections has to be announced again.
   std::optional<MembershipDrop> dropped;  ///< OnDatagram() only; also counted in drops().
 };
 
@@ -144,6 +146,11 @@ class Membership {
   /// makes a suspect, which is probed.
   [[nodiscard]] Actions OnUnreachable(TimePoint now, const net::IpAddress& destination);
 
+  /// Finds out whether this speaker was paused; Poll() and OnDatagram() do so too. To be called
+  /// before anything else that may have waited meanwhile, such as ARP requests. Cheap; unless it
+  /// was paused there is nothing to carry out.
+  [[nodiscard]] Actions NoteTime(TimePoint now);
+
   /// Does what is due. Harmless when nothing is.
   [[nodiscard]] Actions Poll(TimePoint now);
 
@@ -161,9 +168,6 @@ class Membership {
 
   /// All living speakers by name, suspects included; this one too, unless it is leaving.
   [[nodiscard]] std::vector<AliveMember> AliveMembers() const;
-
-  /// How many peers are listed.
-  [[nodiscard]] std::size_t PeerCount() const noexcept { return peers_.size(); }
 
   /// False where there is no secret: worth a warning at start.
   [[nodiscard]] bool authenticated() const noexcept { return keyring_.authenticated(); }

@@ -9,6 +9,14 @@
 
 namespace stentor::speaker {
 
+Actions Membership::NoteTime(TimePoint now) {
+  Actions actions;
+  if (leave_ == LeaveState::kNo) {
+    NoteLateness(now, actions);
+  }
+  return actions;
+}
+
 Actions Membership::Poll(TimePoint now) {
   Actions actions;
   if (phase_ == Phase::kNew || leave_ == LeaveState::kComplete) {

@@ -22,8 +22,8 @@ namespace {
 
 // The pure rooms have their own names for the kernel's numbers.
 static_assert(net::kLinkUp == IFF_UP && net::kLinkBroadcast == IFF_BROADCAST &&
-              net::kLinkLoopback == IFF_LOOPBACK && net::kLinkRunning == IFF_RUNNING &&
-              net::kLinkNoArp == IFF_NOARP && net::kLinkLowerUp == IFF_LOWER_UP);
+              net::kLinkRunning == IFF_RUNNING && net::kLinkNoArp == IFF_NOARP &&
+              net::kLinkLowerUp == IFF_LOWER_UP);
 static_assert(net::kAddressTentative == IFA_F_TENTATIVE &&
               net::kAddressDadFailed == IFA_F_DADFAILED);
 

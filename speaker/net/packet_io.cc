@@ -134,8 +134,10 @@ absl::Status PacketIo::SetFilter(const BpfProgram& filter) {
   const sock_fprog program{.len = static_cast<unsigned short>(instructions.size()),
                            .filter = instructions.data()};
   if (setsockopt(handle_->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0) {
-    return absl::InternalError(
-        StrCat("filter of ", filter.size(), " instructions on ", name_, ": ", ErrnoText(errno)));
+    const int error = errno;
+    const std::string text =
+        StrCat("filter of ", filter.size(), " instructions on ", name_, ": ", ErrnoText(error));
+    return error == ENOMEM ? absl::ResourceExhaustedError(text) : absl::InternalError(text);
   }
   return absl::OkStatus();
 }

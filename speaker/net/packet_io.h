@@ -32,8 +32,8 @@ struct PacketIoStats {
   std::uint64_t dropped = 0;   ///< Passed the filter, but the ring was full.
 };
 
-/// Not thread-safe. kUnavailable from OnReadable() means that the interface is gone, from Send() that
-/// it is gone or down: destroy the object; Links says when to open a new one.
+/// Not thread-safe. kUnavailable from OnReadable() means that the interface is gone, from Send()
+/// that it is gone or down: destroy the object; Links says when to open a new one.
 class PacketIo {
  public:
   using OnFrame = std::function<void(Bytes frame)>;
@@ -59,7 +59,8 @@ class PacketIo {
   static constexpr int kMaxFramesPerWake = 1024;
 
   /// Swaps the kernel filter, at once and without losing a frame; frames that already wait were
-  /// admitted by the old one.
+  /// admitted by the old one. ResourceExhausted where the kernel has no room for it (then the old
+  /// one stays): a shorter program may fit.
   [[nodiscard]] absl::Status SetFilter(const BpfProgram& filter);
 
   /// Sends one frame that begins at its Ethernet header, without waiting. ResourceExhausted where

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/net/packet_ports.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
@@ -64,9 +65,9 @@ void PacketPorts::Open(IfIndex index) {
     return;
   }
   const std::string name = link->name;
-  auto io = PacketIo::Open(name, index, BuildArpFilter(announcer_.Ipv4AddressesOn(index), index));
-  if (!io.ok()) {
-    observer_.on_failed(name, io.status());
+  auto io = PacketIo::Open(name, index, BuildArpFilter({}, index));
+  if (const absl::Status status = io.ok() ? SetFilter(index, **io) : io.status(); !status.ok()) {
+    observer_.on_failed(name, status);
     ReopenLater();
     return;
   }
@@ -118,15 +119,29 @@ void PacketPorts::RenewFilters() {
     return;
   }
   for (auto& [index, port] : ports_) {
-    const absl::Status status =
-        port.io->SetFilter(BuildArpFilter(announcer_.Ipv4AddressesOn(index), index));
-    if (!status.ok()) {
-      observer_.on_failed(port.name, status);
+    if (const absl::Status status = SetFilter(index, *port.io); !status.ok()) {
+      Fail(index, status);  // deaf to what is new
     }
   }
 }
 
+// An exact filter may be more than the kernel lets a socket have (net.core.optmem_max, 20 KiB
+// before Linux 6.8, for the old and the new filter together). A coarser one only wakes us more
+// often.
+absl::Status PacketPorts::SetFilter(IfIndex index, PacketIo& io) const {
+  const std::vector<net::Ipv4Address> addresses = announcer_.Ipv4AddressesOn(index);
+  std::size_t limit = kMaxBpfInstructions;
+  for (;;) {
+    absl::Status status = io.SetFilter(BuildArpFilter(addresses, index, limit));
+    if (!absl::IsResourceExhausted(status) || limit <= kMinBpfInstructions) {
+      return status;
+    }
+    limit = std::max(limit / 2, kMinBpfInstructions);
+  }
+}
+
 void PacketPorts::SendDue() {
+  observer_.before_frames();
   for (const OutgoingFrame& frame : announcer_.Poll(loop_.Now())) {
     const auto port = ports_.find(frame.link);
     if (port == ports_.end()) {
@@ -145,6 +160,7 @@ void PacketPorts::SendDue() {
 }
 
 void PacketPorts::OnReadable(IfIndex index) {
+  observer_.before_frames();
   PacketIo& io = *ports_.at(index).io;
   const auto count = io.OnReadable([this, index, &io](Bytes frame) { OnFrame(index, io, frame); });
   if (!count.ok()) {

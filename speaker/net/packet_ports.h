@@ -22,6 +22,9 @@ namespace stentor::speaker {
 class PacketPorts {
  public:
   struct Observer {
+    /// Called before frames are answered or sent; may change what the announcer announces, and call
+    /// Update().
+    std::function<void()> before_frames;
     std::function<void(const std::string& interface)> on_opened;
     std::function<void(const std::string& interface)> on_closed;
     std::function<void(const std::string& interface, const absl::Status&)> on_failed;
@@ -50,6 +53,7 @@ class PacketPorts {
   void Fail(IfIndex index, const absl::Status& why);
   void ReopenLater();
   void RenewFilters();
+  [[nodiscard]] absl::Status SetFilter(IfIndex index, PacketIo& io) const;
   void SendDue();
   void OnReadable(IfIndex index);
   void OnFrame(IfIndex index, PacketIo& io, Bytes frame);

