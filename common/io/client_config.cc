@@ -14,7 +14,7 @@ namespace stentor::io {
 namespace {
 
 constexpr std::size_t kMaxKubeconfigBytes = std::size_t{1} << 20U;
-const char* const kServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/";
+constexpr const char* kServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/";
 
 // Called once, before any other thread of ours exists.
 std::string Environment(const char* name) {

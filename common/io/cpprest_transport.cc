@@ -111,12 +111,22 @@ http::client::http_client_config ClientOptions(const config::ClientConfig& confi
 
 class CpprestTransport;
 
+// For destructors: cpprestsdk rethrows there what a task ended with, which nobody waits for now.
+template <typename Function>
+void Quietly(Function function) noexcept {
+  try {
+    function();
+  } catch (...) {
+    return;
+  }
+}
+
 class CallHandle final : public KubeCall {
  public:
   explicit CallHandle(std::shared_ptr<Call> call) : call_(std::move(call)) {}
   ~CallHandle() override {
     call_->cancelled = true;
-    call_->cancellation.cancel();
+    Quietly([this] { call_->cancellation.cancel(); });
   }
   CallHandle(const CallHandle&) = delete;
   CallHandle& operator=(const CallHandle&) = delete;
@@ -141,10 +151,10 @@ class CpprestTransport final : public kube::KubeTransport {
     alive_.reset();
     for (auto& [id, running] : running_) {
       running.call->cancelled = true;
-      running.call->cancellation.cancel();
+      Quietly([&call = *running.call] { call.cancellation.cancel(); });
     }
     for (auto& [id, running] : running_) {
-      running.task.wait();
+      Quietly([&task = running.task] { task.wait(); });
     }
   }
   CpprestTransport(const CpprestTransport&) = delete;

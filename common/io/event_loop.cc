@@ -78,7 +78,8 @@ void Timer::ArmAfter(Duration delay, std::function<void()> callback) {
 void Timer::Disarm() {
   ++impl_->round;
   impl_->callback = nullptr;
-  impl_->timer.cancel();
+  error_code ignored;  // the round is over, whether or not the wait can be ended
+  impl_->timer.cancel(ignored);
 }
 
 struct DescriptorWatch::Impl : std::enable_shared_from_this<Impl> {

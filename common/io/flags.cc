@@ -51,19 +51,10 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
          },
          "Least level that is logged: all, debug, info, warn, error, none (default info)")
       ->type_name("LEVEL");
-  // What this version does not serve yet is accepted, so that manifests start it unchanged.
-  AddIgnoredFlag(app, flags, "--port", IgnoredFlag::kText, "Port of the metrics");
-  AddIgnoredFlag(app, flags, "--health-probe-port", IgnoredFlag::kText, "Port of the probes");
+  AddAdminFlags(app, flags.admin);
+  // What this version does not serve is accepted, so that manifests start it unchanged.
   AddIgnoredFlag(app, flags, "--pprof-bind-address", IgnoredFlag::kText,
                  "Address of Go's profiler");
-  AddIgnoredFlag(app, flags, "--tls-min-version", IgnoredFlag::kText,
-                 "Least TLS version of what is served");
-  AddIgnoredFlag(app, flags, "--tls-cipher-suites", IgnoredFlag::kText,
-                 "Cipher suites for TLS 1.2");
-  AddIgnoredFlag(app, flags, "--tls-curve-preferences", IgnoredFlag::kText,
-                 "Numbers of the TLS groups to prefer");
-  AddIgnoredFlag(app, flags, "--metrics-cert-dir", IgnoredFlag::kText,
-                 "Folder with tls.crt and tls.key for the metrics");
 }
 
 void AddIgnoredFlag(CLI::App& app, CommonFlags& flags, const std::string& name, IgnoredFlag kind,

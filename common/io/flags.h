@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "common/io/admin_settings.h"
 #include "common/obs/log.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
 class App;
 }  // namespace CLI
 
@@ -24,6 +25,7 @@ struct CommonFlags {
   std::string pod_name;
   std::string load_balancer_class;
   obs::Level log_level = obs::Level::kInfo;
+  AdminSettings admin;
   /// Flags that were given but have no effect in this version; to be reported once at start.
   std::vector<std::string> ignored;
 };

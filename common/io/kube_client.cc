@@ -65,7 +65,7 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
     if (const auto* page = std::get_if<kube::FetchPage>(&action)) {
       call_.reset();
       call_ = transport_.Send({.method = "GET", .path = page->path},
-                              [this](absl::StatusOr<kube::Response> response) {
+                              [this](const absl::StatusOr<kube::Response>& response) {
                                 Take(reflector_.OnPage(loop_.Now(), response));
                               });
     } else if (const auto* watch = std::get_if<kube::OpenWatch>(&action)) {
@@ -178,14 +178,29 @@ std::unique_ptr<WatchHandle> KubeClient::Watch(ResourceWatch resource, WatchHand
 }
 
 void KubeClient::Request(kube::Request request, kube::ResponseHandler handler) {
+  Waiting next{std::move(request), std::move(handler)};
+  if (calls_.size() < kMaxRequests) {
+    Begin(std::move(next));
+  } else {
+    waiting_.push_back(std::move(next));
+  }
+}
+
+void KubeClient::Begin(Waiting next) {
   const std::uint64_t id = next_call_++;
-  calls_[id] = transport_->Send(std::move(request), [this, id, handler = std::move(handler)](
-                                                        absl::StatusOr<kube::Response> response) {
-    // The handler may destroy the client: nothing of it is touched afterwards.
-    const std::unique_ptr<kube::KubeCall> done = std::move(calls_.extract(id).mapped());
-    const kube::ResponseHandler call = handler;
-    call(std::move(response));
-  });
+  calls_[id] = transport_->Send(
+      std::move(next.request),
+      [this, id, handler = std::move(next.handler)](absl::StatusOr<kube::Response> response) {
+        const std::unique_ptr<kube::KubeCall> done = std::move(calls_.extract(id).mapped());
+        if (!waiting_.empty()) {
+          Waiting turn = std::move(waiting_.front());
+          waiting_.pop_front();
+          Begin(std::move(turn));
+        }
+        // The handler may destroy the client: nothing of it is touched afterwards.
+        const kube::ResponseHandler call = handler;
+        call(std::move(response));
+      });
 }
 
 }  // namespace stentor::io

@@ -11,7 +11,9 @@
 ///                                  .field_selector = "spec.type=LoadBalancer"}, {...handlers});
 ///   (*client)->Request({.method = "PUT", .path = path, .body = body}, [](auto response) {...});
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -60,6 +62,9 @@ class WatchHandle {
 
 class KubeClient {
  public:
+  /// Requests under way at a time.
+  static constexpr std::size_t kMaxRequests = 128;
+
   /// On cpprestsdk. Errors: what in `config` can't be used.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<KubeClient>> Connect(
       EventLoop& loop, const config::ClientConfig& config);
@@ -74,19 +79,28 @@ class KubeClient {
   /// The handle must be destroyed before the client.
   [[nodiscard]] std::unique_ptr<WatchHandle> Watch(ResourceWatch resource, WatchHandlers handlers);
 
-  /// One attempt; who wants another asks again (kube/work_queue.h). `handler` is not called once
+  /// One attempt; who wants another asks again (kube/work_queue.h). Requests beyond kMaxRequests
+  /// wait for their turn: each under way has a connection of its own. `handler` is not called once
   /// the client is destroyed.
   void Request(kube::Request request, kube::ResponseHandler handler);
 
   [[nodiscard]] const std::string& server() const { return server_; }
 
  private:
+  struct Waiting {
+    kube::Request request;
+    kube::ResponseHandler handler;
+  };
+
+  void Begin(Waiting next);
+
   EventLoop& loop_;
   std::unique_ptr<kube::KubeTransport> transport_;
   const std::string server_;
   const kube::Uniform uniform_;
   std::uint64_t next_call_ = 0;
   std::map<std::uint64_t, std::unique_ptr<kube::KubeCall>> calls_;  // requests under way
+  std::deque<Waiting> waiting_;
 };
 
 }  // namespace stentor::io

@@ -44,7 +44,7 @@ absl::Status TokenSource::Read(TimePoint now) {
 
 absl::StatusOr<std::string> TokenSource::Get(TimePoint now) {
   if (!file_.empty() && (!read_at_ || now - *read_at_ >= max_age_)) {
-    if (absl::Status status = Read(now); !status.ok() && token_.empty()) {
+    if (const absl::Status status = Read(now); !status.ok() && token_.empty()) {
       return absl::FailedPreconditionError(status.message());
     }
   }

@@ -121,6 +121,33 @@ def test_bad_kubeconfig_is_one_clear_line(program, content, word, tmp_path):
     assert str(path) in message and word in message
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("flag", [
+    "--port=70000", "--port=http", "--health-probe-port=-1", "--tls-min-version=1.3",
+    "--tls-curve-preferences=P-256"])
+def test_a_flag_that_cannot_be_meant_is_one_clear_line(program, flag):
+    result = run(program, flag)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and flag.split("=")[0] in lines[0], result.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("arguments, words", [
+    (["--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], ["--tls-cipher-suites", "--tls-min-version"]),
+    (["--tls-min-version=VersionTLS12", "--tls-cipher-suites=ROT13"], ["--tls-cipher-suites", "ROT13"]),
+    (["--metrics-cert-dir=/nonexistent"], ["--metrics-cert-dir", "/nonexistent/tls.crt"])])
+def test_tls_settings_that_cannot_be_used_are_one_clear_line(program, arguments, words, tmp_path):
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG.format(server="http://127.0.0.1:1"))
+    result = run(program, f"--kubeconfig={path}", *arguments)
+    assert result.returncode == 1
+    lines = [json.loads(line) for line in result.stdout.splitlines() if '"level":"error"' in line]
+    assert [line["event"] for line in lines] == ["startFailed"], result.stdout + result.stderr
+    assert all(word in lines[0]["msg"] for word in words), lines[0]["msg"]
+
+
 def test_speaker_without_node_name_says_so():
     result = run("stentor-speaker", METALLB_NODE_NAME="")
     assert result.returncode == 2
