@@ -113,8 +113,7 @@ class Reconciler::Impl {
   std::vector<Action> actions_;
 };
 
-// --- inputs
-// ----------------------------------------------------------------------------------------
+// --- inputs ---
 
 void Reconciler::Impl::Upsert(model::Service service) {
   const model::ServiceKey key = service.key;
@@ -211,8 +210,7 @@ void Reconciler::Impl::OnWriteFailed(std::uint64_t id, const model::ServiceKey& 
   }
 }
 
-// --- reconciling
-// -----------------------------------------------------------------------------------
+// --- reconciling ---
 
 bool Reconciler::Impl::IsOfClass(const model::Service& service) const {
   return options_.load_balancer_class.empty()
@@ -391,8 +389,7 @@ void Reconciler::Impl::WriteIfNeeded(Record& record) {
                                  .pool = record.pool});
 }
 
-// --- the public face
-// -------------------------------------------------------------------------------
+// --- the public face ---
 
 Reconciler::Reconciler(ReconcilerOptions options)
     : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -110,8 +110,7 @@ void SpeakerApp::Collect(obs::MetricSet& metrics) const {
   metrics_.Collect(announcer_, membership_ ? &*membership_ : nullptr, metrics);
 }
 
-// --- links
-// -----------------------------------------------------------------------------------------
+// --- links ---
 
 absl::Status SpeakerApp::StartLinks() {
   auto monitor = LinkMonitor::Open(links_);
@@ -142,8 +141,7 @@ void SpeakerApp::ReopenLinks() {
   }
 }
 
-// --- membership
-// ------------------------------------------------------------------------------------
+// --- membership ---
 
 absl::Status SpeakerApp::StartMembership() {
   if (flags_.member_bind_address.empty() || flags_.member_labels.empty()) {
@@ -244,8 +242,7 @@ void SpeakerApp::Tell(const Change& change) {
   log_.Log(EventOf(change.kind), StrCat("speaker on ", change.node, " ", message), fields);
 }
 
-// --- elections
-// -------------------------------------------------------------------------------------
+// --- elections ---
 
 void SpeakerApp::ScheduleReconcile() {
   if (!std::exchange(reconcile_scheduled_, true)) {

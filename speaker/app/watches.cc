@@ -226,8 +226,7 @@ void SpeakerApp::ParseConfig() {
   reconciler_.SetConfig(*std::move(config));
 }
 
-// --- other speakers
-// --------------------------------------------------------------------------------
+// --- other speakers ---
 
 void SpeakerApp::WatchPods() {
   io::WatchHandlers handlers;
@@ -275,8 +274,7 @@ void SpeakerApp::SetPeers() {
   Carry(membership_->SetPeers(loop_.Now(), peers));
 }
 
-// --- events
-// ----------------------------------------------------------------------------------------
+// --- events ---
 
 void SpeakerApp::EmitNodeAssigned(const OwnershipChange& change) {
   model::Service service;
