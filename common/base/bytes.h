@@ -5,7 +5,6 @@
 /// Bounded reading and writing of octets. All integers from outside pass through ByteReader: no
 /// packed structs, no casts of buffers to structs.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -37,17 +36,6 @@ class ByteReader {
 
   /// The next `count` octets, as a view; empty (and not ok) where fewer are left.
   [[nodiscard]] Bytes Take(std::size_t count) noexcept;
-
-  /// The next N octets, copied; zeros (and not ok) where fewer are left.
-  template <std::size_t N>
-  [[nodiscard]] std::array<std::byte, N> TakeArray() noexcept {
-    std::array<std::byte, N> out{};
-    const Bytes taken = Take(N);
-    for (std::size_t i = 0; i < taken.size(); ++i) {
-      out[i] = taken[i];
-    }
-    return out;
-  }
 
   /// False once a read went past the end.
   [[nodiscard]] bool ok() const noexcept { return ok_; }

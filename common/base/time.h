@@ -6,7 +6,6 @@
 /// (test/purity_test.py sees to it).
 
 #include <chrono>
-#include <optional>
 
 namespace stentor {
 
@@ -18,17 +17,5 @@ using Duration = std::chrono::nanoseconds;
 
 /// Time of day (UTC): only what is shown to users and written into Kubernetes objects.
 using WallTime = std::chrono::system_clock::time_point;
-
-/// The earlier of two optional deadlines; an absent one never comes first.
-[[nodiscard]] constexpr std::optional<TimePoint> EarlierOf(std::optional<TimePoint> a,
-                                                           std::optional<TimePoint> b) {
-  if (!a) {
-    return b;
-  }
-  if (!b) {
-    return a;
-  }
-  return *a < *b ? a : b;
-}
 
 }  // namespace stentor

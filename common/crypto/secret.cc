@@ -17,10 +17,6 @@ Secret& Secret::operator=(Secret&& other) noexcept {
 
 Secret::~Secret() { Wipe(octets_); }
 
-bool ConstantTimeEquals(Bytes a, Bytes b) noexcept {
-  return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
-}
-
 void Wipe(std::span<std::byte> octets) noexcept { OPENSSL_cleanse(octets.data(), octets.size()); }
 
 }  // namespace stentor::crypto

@@ -28,9 +28,6 @@ class Secret {
   std::array<std::byte, kSize> octets_{};
 };
 
-/// Compares in a time that depends only on the lengths.
-[[nodiscard]] bool ConstantTimeEquals(Bytes a, Bytes b) noexcept;
-
 /// Overwrites `octets`, also where the compiler sees no use in it.
 void Wipe(std::span<std::byte> octets) noexcept;
 

@@ -65,16 +65,6 @@ TEST_CASE("StrCat takes texts of all kinds, and numbers", "[strings]") {
   CHECK(out == "apool-a1");
 }
 
-TEST_CASE("EarlierOf ignores deadlines that are absent", "[time]") {
-  const TimePoint early{Duration(1)};
-  const TimePoint late{Duration(2)};
-  CHECK(EarlierOf(early, late) == early);
-  CHECK(EarlierOf(late, early) == early);
-  CHECK(EarlierOf(std::nullopt, late) == late);
-  CHECK(EarlierOf(late, std::nullopt) == late);
-  CHECK(EarlierOf(std::nullopt, std::nullopt) == std::nullopt);
-}
-
 TEST_CASE("UniqueFd closes what it owns, once", "[unique_fd]") {
   int ends[2] = {-1, -1};
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);

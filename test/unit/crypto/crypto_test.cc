@@ -191,11 +191,4 @@ TEST_CASE("Secret is wiped where it was moved from", "[crypto]") {
   CHECK(ToHex(secret.bytes()) == std::string(64, '0'));  // NOLINT(bugprone-use-after-move)
 }
 
-TEST_CASE("ConstantTimeEquals compares lengths and octets", "[crypto]") {
-  CHECK(ConstantTimeEquals(AsBytes("abc"), AsBytes("abc")));
-  CHECK(ConstantTimeEquals({}, {}));
-  CHECK_FALSE(ConstantTimeEquals(AsBytes("abc"), AsBytes("abd")));
-  CHECK_FALSE(ConstantTimeEquals(AsBytes("abc"), AsBytes("abcd")));
-}
-
 }  // namespace stentor::crypto
