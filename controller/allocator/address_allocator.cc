@@ -23,12 +23,6 @@ bool Has(const AddressList& addresses, net::IpFamily family) {
                              [family](const auto& address) { return address.family() == family; });
 }
 
-bool SameSet(AddressList a, AddressList b) {
-  std::ranges::sort(a);
-  std::ranges::sort(b);
-  return a == b;
-}
-
 // Exactly the families that are asked for, no address twice of one.
 bool FamiliesMatch(const AddressList& addresses, const FamilyRequest& families) {
   return addresses.size() == (families.dual ? 2U : 1U) && Has(addresses, families.primary) &&
@@ -251,8 +245,9 @@ absl::StatusOr<Held> Choose(const State& state, const AllocationRequest& request
 bool Satisfies(const State& state, const AllocationRequest& request, const Held& held) {
   return Admits(state.pool(held.pool), request) &&
          (!request.pool || state.pool(held.pool).config.name == *request.pool) &&
-         (request.addresses.empty() ? FamiliesSuffice(held.addresses, request.families)
-                                    : SameSet(held.addresses, request.addresses)) &&
+         (request.addresses.empty()
+              ? FamiliesSuffice(held.addresses, request.families)
+              : std::ranges::is_permutation(held.addresses, request.addresses)) &&
          std::ranges::all_of(held.addresses, [&](const auto& address) {
            return MayUse(state, request, address).ok();
          });

@@ -10,18 +10,12 @@
 namespace stentor::controller {
 namespace {
 
-std::string QuotedStrings(const std::vector<std::string>& texts) {
+std::string Bracketed(const std::vector<std::string>& texts) {
   std::string out = "[";
   for (const std::string& text : texts) {
     StrAppend(&out, out.size() == 1 ? "" : " ", text);
   }
   return out + "]";
-}
-
-bool SameSet(AddressList a, AddressList b) {
-  std::ranges::sort(a);
-  std::ranges::sort(b);
-  return a == b;
 }
 
 class Convergence {
@@ -72,12 +66,12 @@ class Convergence {
     if (service_.ip_family_policy == "RequireDualStack" && service_.cluster_ips.size() < 2) {
       return Refuse("not enough clusterips",
                     StrCat("Service requires dual stack but not enough clusterips ",
-                           QuotedStrings(service_.cluster_ips)));
+                           Bracketed(service_.cluster_ips)));
     }
     cluster_ = ClusterFamilies(service_);
     if (cluster_ == Families::kUnknown) {
       standing_.failure =
-          StrCat("Failed to retrieve clusterIPs family: ", QuotedStrings(service_.cluster_ips),
+          StrCat("Failed to retrieve clusterIPs family: ", Bracketed(service_.cluster_ips),
                  " are not usable");
       Say(true, "noclusterIPsIPFamily", standing_.failure);
       return false;
@@ -102,7 +96,7 @@ class Convergence {
                                   : Families::kUnknown;
     if (families == Families::kUnknown) {
       Say(true, "nolbIPsIPFamily",
-          StrCat("Failed to retrieve lbIPs family: ", QuotedStrings(service_.ingress_ips),
+          StrCat("Failed to retrieve lbIPs family: ", Bracketed(service_.ingress_ips),
                  " are not usable"));
     }
     const bool prefers_dual =
@@ -141,7 +135,7 @@ class Convergence {
       stopped_ = true;  // it keeps what it has
       return;
     }
-    if (!requested->empty() && !SameSet(*requested, current.addresses)) {
+    if (!requested->empty() && !std::ranges::is_permutation(*requested, current.addresses)) {
       allocator_.Release(service_.key);
     }
   }
