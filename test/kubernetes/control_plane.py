@@ -16,7 +16,6 @@ from api import ApiClient, ApiError
 from certificates import Authority
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kubectl")
 # What a Service with pods on nodes that live and die needs; nothing that makes or moves pods.
 CONTROLLERS = ("endpointslice-controller", "endpoints-controller", "serviceaccount-controller",
                "serviceaccount-token-controller", "root-ca-certificate-publisher-controller",
@@ -36,11 +35,11 @@ rules:
 """
 
 
-def tools_folder():
-    """The folder of the built programs, or None where they were not built yet."""
-    printed = subprocess.run([HERE / "build-tools", "--print-dir"], capture_output=True, text=True, check=True)
+def tools_folder(name="kubernetes"):
+    """The folder with the built programs of a set of build-tools, or None where they were not built yet."""
+    printed = subprocess.run([HERE / "build-tools", "--print-dir", name], capture_output=True, text=True, check=True)
     folder = pathlib.Path(printed.stdout.strip())
-    return folder if all((folder / program).exists() for program in PROGRAMS) else None
+    return folder if folder.is_dir() else None
 
 
 class ControlPlane:

@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools pins the Kubernetes programs that the lab runs. Nothing imports it: the build tag keeps it out of every
+// Package tools pins the Kubernetes programs that the lab and the test cluster run. Nothing imports it: the build tag keeps it out of every
 // build, and `go mod tidy` still records the modules below with their checksums.
 package tools
 
@@ -9,5 +9,8 @@ import (
 	_ "k8s.io/kubernetes/cmd/kube-apiserver"
 	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
 	_ "k8s.io/kubernetes/cmd/kube-proxy"
+	_ "k8s.io/kubernetes/cmd/kube-scheduler"
 	_ "k8s.io/kubernetes/cmd/kubectl"
+	_ "k8s.io/kubernetes/cmd/kubelet"
+	_ "k8s.io/kubernetes/test/images/agnhost"
 )
