@@ -107,6 +107,9 @@ class Reconciler::Impl {
   std::optional<config::Config> config_;
   std::optional<config::Config> next_config_;  // not in force yet
   bool started_ = false;
+  // Claims have been adopted. Until a first pool is seen, all is left as it is: whoever restores
+  // a cluster, or changes over to this controller, may bring the pools after it.
+  bool adopted_ = false;
   std::map<model::ServiceKey, Record> records_;
   std::uint64_t next_write_ = 1;
   std::uint64_t seen_availability_ = 0;
@@ -260,12 +263,13 @@ void Reconciler::Impl::AdoptClaims() {
 
 std::vector<Action> Reconciler::Impl::TakeActions() {
   ApplyConfig();
-  if (!started_ && config_ && services_synced) {
-    started_ = true;
+  started_ = config_.has_value() && services_synced;
+  if (started_ && !adopted_ && !config_->pools.empty()) {
+    adopted_ = true;
     AdoptClaims();
     seen_availability_ = allocator.Availability();
   }
-  if (started_) {
+  if (adopted_) {
     for (const model::ServiceKey& key : std::exchange(due, {})) {
       Settle(key);
     }

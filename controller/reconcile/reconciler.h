@@ -104,7 +104,8 @@ class Reconciler {
   void NamespacesSynced();
 
   /// A configuration that parsed; in force with the next TakeActions(), and the first one counts as
-  /// "synced". Where it does not parse, don't call: what worked before stays in force.
+  /// "synced". Where it does not parse, don't call: what worked before stays in force. Until one
+  /// has a pool, no Service is touched; once one had, a Service without a pool loses its addresses.
   void SetConfig(config::Config config);
 
   /// The write `id` was accepted. `updated` is the object of the answer, where it could be read.
@@ -119,7 +120,7 @@ class Reconciler {
   /// What is to be done, in order; call after each input, or after a batch of them.
   [[nodiscard]] std::vector<Action> TakeActions();
 
-  /// True once config and all Services are known and existing claims are adopted.
+  /// True once config and all Services are known.
   [[nodiscard]] bool Started() const;
   /// Services that want an address and have none.
   [[nodiscard]] std::size_t WaitingCount() const;

@@ -103,6 +103,23 @@ TEST_CASE("A restart moves nobody: claims come before wishes", "[reconciler]") {
   CHECK(cluster.write_count == 1);
 }
 
+TEST_CASE("Until a first pool is seen, all is left as it is, and claims come first then",
+          "[reconciler]") {
+  Cluster cluster;
+  cluster.Put(MakeService("a-new"));
+  cluster.Put(WithStatus("b-old", {"192.0.2.0"}));
+  cluster.Synced();
+  cluster.SetPools({});
+  cluster.Run();
+  CHECK(cluster.reconciler.Started());
+  CHECK(cluster.AddressesOf("b-old") == Texts{"192.0.2.0"});
+  CHECK(cluster.write_count == 0);
+  cluster.SetPools(OnePool());
+  cluster.Run();
+  CHECK(cluster.AddressesOf("b-old") == Texts{"192.0.2.0"});
+  CHECK(cluster.AddressesOf("a-new") == Texts{"192.0.2.1"});
+}
+
 TEST_CASE("Two claims of one address: the first by name keeps it", "[reconciler]") {
   Cluster cluster;
   cluster.SetPools(OnePool());
