@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is rendered: names, labels and selectors as MetalLB's, so that it is replaced in place; the least rights; the
+programs started as they want to be."""
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+from chart import REPOSITORY
+
+COMPONENTS = {"controller": "Deployment", "speaker": "DaemonSet"}
+PLAIN = {"plainManifests": True}
+
+
+@pytest.fixture(scope="module")
+def default(chart):
+    return chart.render()
+
+
+@pytest.fixture(scope="module")
+def plain(chart):
+    return chart.render(PLAIN)
+
+
+@pytest.mark.parametrize("release, values, fullname, name", [
+    ("metallb", {}, "metallb", "metallb"),
+    ("my-metallb", {}, "my-metallb", "metallb"),
+    ("lb", {}, "lb-metallb", "metallb"),
+    ("lb", {"nameOverride": "balancer"}, "lb-balancer", "balancer"),
+    ("lb", {"fullnameOverride": "all"}, "all", "metallb")])
+def test_names_and_selectors_are_those_of_metallbs_chart(chart, release, values, fullname, name):
+    rendered = chart.render(values, release=release)
+    for component, kind in COMPONENTS.items():
+        workload = rendered.one(kind, f"{fullname}-{component}")
+        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": release,
+                  "app.kubernetes.io/component": component}
+        assert workload["spec"]["selector"] == {"matchLabels": labels}
+        assert workload["spec"]["template"]["metadata"]["labels"] == labels
+        assert labels.items() <= workload["metadata"]["labels"].items()
+        assert workload["spec"]["template"]["spec"]["serviceAccountName"] == f"{fullname}-{component}"
+    assert rendered.names("ServiceAccount") == {f"{fullname}-controller", f"{fullname}-speaker"}
+    assert rendered.names("ConfigMap") == {"metallb-excludel2"}
+    assert rendered.names("ClusterRole") == rendered.names("ClusterRoleBinding") == \
+        {f"{fullname}:controller", f"{fullname}:speaker"}
+    assert rendered.names("Role") == rendered.names("RoleBinding") == \
+        {f"{fullname}-controller", f"{fullname}-pod-lister"}
+    assert rendered.environment("controller")["METALLB_ML_SECRET_NAME"] == f"{fullname}-memberlist"
+    assert rendered.environment("controller")["METALLB_DEPLOYMENT"] == f"{fullname}-controller"
+    assert rendered.environment("speaker")["METALLB_ML_LABELS"] == \
+        f"app.kubernetes.io/name={name},app.kubernetes.io/component=speaker"
+
+
+def test_names_and_selectors_are_those_of_metallbs_manifests(plain):
+    for component, kind in COMPONENTS.items():
+        labels = {"app": "metallb", "component": component}
+        workload = plain.one(kind, component)
+        assert workload["spec"]["selector"] == {"matchLabels": labels}
+        assert workload["spec"]["template"]["metadata"]["labels"] == workload["metadata"]["labels"] == labels
+    assert plain.names("ServiceAccount") == {"controller", "speaker"}
+    assert plain.names("ClusterRole") == {"metallb-system:controller", "metallb-system:speaker"}
+    assert plain.names("Role") == {"controller", "pod-lister"}
+    assert plain.environment("controller")["METALLB_ML_SECRET_NAME"] == "memberlist"
+    assert plain.environment("speaker")["METALLB_ML_LABELS"] == "app=metallb,component=speaker"
+    assert "helm" not in json.dumps(list(plain)).lower()
+    namespace = plain.one("Namespace")
+    assert namespace["metadata"]["name"] == "metallb-system"
+    assert set(namespace["metadata"]["labels"].values()) == {"privileged"}
+    # What a MetalLB registered there would refuse every pool from now on.
+    assert plain.one("ValidatingWebhookConfiguration", "metallb-webhook-configuration")["webhooks"] == []
+    # By this label all but the kinds and the namespace can be deleted.
+    unlabelled = {one["kind"] for one in plain if one["metadata"].get("labels", {}).get("app") != "metallb"}
+    assert unlabelled == {"Namespace", "CustomResourceDefinition"}
+
+
+def test_further_labels_do_not_touch_the_selector(chart):
+    labels = {"team": "net", "app.kubernetes.io/component": "other", "number": 7}
+    rendered = chart.render({"speaker": {"labels": labels}})
+    found = rendered.pod("speaker")["metadata"]["labels"]
+    assert found["app.kubernetes.io/component"] == "speaker" and found["team"] == "net" and found["number"] == "7"
+    assert "team" not in rendered.one("DaemonSet")["spec"]["selector"]["matchLabels"]
+
+
+def test_every_binding_binds_what_is_there(default, plain):
+    for rendered in (default, plain):
+        accounts, bound = rendered.names("ServiceAccount"), set()
+        for binding in rendered:
+            if binding["kind"] in ("RoleBinding", "ClusterRoleBinding"):
+                assert binding["roleRef"]["name"] in rendered.names(binding["roleRef"]["kind"])
+                assert {subject["namespace"] for subject in binding["subjects"]} == {"metallb-system"}
+                bound |= {subject["name"] for subject in binding["subjects"]}
+        assert bound == accounts
+
+
+def test_rights_are_few(default):
+    """Nothing is granted by wildcard; what is written is named here, and no Secret can be read."""
+    written, everywhere = set(), set()
+    for role in default:
+        if role["kind"] in ("Role", "ClusterRole"):
+            for rule in role["rules"]:
+                for resource in rule["resources"]:
+                    assert "*" not in (resource, *rule["verbs"], *rule["apiGroups"])
+                    if set(rule["verbs"]) - {"get", "list", "watch"}:
+                        written.add((resource, *sorted(rule["verbs"])))
+                    if role["kind"] == "ClusterRole":
+                        everywhere.add(resource)
+    assert written == {("services/status", "update"), ("events", "create"), ("secrets", "create"),
+                       ("tokenreviews", "create"), ("subjectaccessreviews", "create")}
+    assert everywhere == {"services", "services/status", "namespaces", "nodes", "endpointslices", "events",
+                          "tokenreviews", "subjectaccessreviews"}
+
+
+def test_containers_have_the_least_privileges(default):
+    for component in COMPONENTS:
+        pod, container = default.pod(component)["spec"], default.container(component)
+        added = {"add": ["NET_RAW"]} if component == "speaker" else {}
+        assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                                "capabilities": {"drop": ["ALL"], **added}}
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod.get("hostNetwork", False) == (component == "speaker")
+        assert not {"hostPID", "hostIPC"} & pod.keys()
+        assert not any("hostPath" in volume for volume in pod.get("volumes", []))
+    assert default.pod("controller")["spec"]["securityContext"]["runAsNonRoot"] is True
+    assert default.pod("controller")["spec"]["securityContext"]["runAsUser"] == 65534
+
+
+def test_the_pods_own_security_context_can_be_changed(chart):
+    rendered = chart.render(speaker__securityContext__seccompProfile__type="Unconfined",
+                            controller__securityContext__runAsUser=1000)
+    assert rendered.pod("speaker")["spec"]["securityContext"] == {"seccompProfile": {"type": "Unconfined"}}
+    assert rendered.pod("controller")["spec"]["securityContext"] == {
+        "runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 65534, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_resources(default):
+    for component in COMPONENTS:
+        resources = default.container(component)["resources"]
+        assert "cpu" not in resources["limits"], "a speaker that is throttled looks dead"
+        assert resources["limits"]["memory"] and resources["requests"].keys() == {"cpu", "memory"}
+
+
+def test_there_is_time_to_say_goodbye(default):
+    assert default.pod("speaker")["spec"]["terminationGracePeriodSeconds"] >= 10
+    assert default.one("DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
+
+
+def test_never_two_controllers(default):
+    spec = default.one("Deployment")["spec"]
+    assert spec["replicas"] == 1 and spec["strategy"]["rollingUpdate"]["maxSurge"] == 0
+
+
+def test_how_the_programs_are_started(default):
+    for component in COMPONENTS:
+        assert default.arguments(component) == ["--port=9120", "--health-probe-port=17472", "--log-level=info"]
+        container = default.container(component)
+        host = {"host": "127.0.0.1"} if component == "speaker" else {}
+        assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": 17472, **host}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 17472, **host}
+    assert default.environment("controller") == {
+        "METALLB_POD_NAME": "metadata.name", "METALLB_ML_SECRET_NAME": "metallb-memberlist",
+        "METALLB_DEPLOYMENT": "metallb-controller"}
+    assert default.environment("speaker") == {
+        "METALLB_NODE_NAME": "spec.nodeName", "METALLB_HOST": "status.hostIP", "METALLB_POD_NAME": "metadata.name",
+        "METALLB_ML_BIND_ADDR": "status.podIP", "METALLB_ML_BIND_PORT": "7946",
+        "METALLB_ML_LABELS": "app.kubernetes.io/name=metallb,app.kubernetes.io/component=speaker",
+        "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key"}
+    assert default.pod("speaker")["spec"]["volumes"] == [
+        {"name": "memberlist", "secret": {"secretName": "metallb-memberlist", "defaultMode": 0o400}},
+        {"name": "metallb-excludel2", "configMap": {"name": "metallb-excludel2", "defaultMode": 0o400}}]
+    assert {mount["mountPath"] for mount in default.container("speaker")["volumeMounts"]} == \
+        {"/etc/ml_secret_key", "/etc/metallb"}
+
+
+ARGUMENTS = {
+    # value: (component, argument)
+    "loadBalancerClass=example.org/class": ("controller speaker", "--lb-class=example.org/class"),
+    "existingConfigMap=pools": ("controller speaker", "--config=pools"),
+    "tls.minVersion=VersionTLS12": ("controller speaker", "--tls-min-version=VersionTLS12"),
+    "tls.cipherSuites=A": ("controller speaker", "--tls-cipher-suites=A"),
+    "tls.curvePreferences=29": ("controller speaker", "--tls-curve-preferences=29"),
+    "tls.controllerMetricsTLSSecret=own": ("controller", "--metrics-cert-dir=/etc/metrics"),
+    "tls.speakerMetricsTLSSecret=own": ("speaker", "--metrics-cert-dir=/etc/metrics"),
+    "prometheus.speakerMetricsTLSSecret=own": ("speaker", "--metrics-cert-dir=/etc/metrics"),
+    "speaker.ignoreExcludeLB=true": ("speaker", "--ignore-exclude-lb"),
+    "speaker.wanConfig=true": ("speaker", "--ml-wan-config"),
+    "controller.logLevel=debug": ("controller", "--log-level=debug"),
+}
+
+
+@pytest.mark.parametrize("setting", ARGUMENTS)
+def test_arguments(chart, setting):
+    path, _, value = setting.partition("=")
+    components, argument = ARGUMENTS[setting]
+    rendered = chart.render(**{path.replace(".", "__"): yaml.safe_load(value)})
+    assert [one for one in COMPONENTS if argument in rendered.arguments(one)] == components.split()
+
+
+def test_a_certificate_is_mounted_where_the_program_looks(chart):
+    pod = chart.render(tls__speakerMetricsTLSSecret="own").pod("speaker")["spec"]
+    assert {"name": "metrics-certs", "secret": {"secretName": "own", "defaultMode": 0o400}} in pod["volumes"]
+    mounted = {"name": "metrics-certs", "mountPath": "/etc/metrics", "readOnly": True}
+    assert mounted in pod["containers"][0]["volumeMounts"]
+
+
+def test_only_the_named_legacy_config_map_is_readable(chart):
+    for values, name in (({}, "config"), ({"existingConfigMap": "pools"}, "pools")):
+        rules = [rule for role in chart.render(values) if role["kind"] == "Role" for rule in role["rules"]
+                 if "configmaps" in rule["resources"]]
+        assert [rule["resourceNames"] for rule in rules] == [[name], [name]]
+
+
+def test_the_excluded_interfaces_are_those_of_the_speaker(default):
+    """Without the ConfigMap the speaker has the same list built in."""
+    source = (REPOSITORY / "speaker/announce/name_filter.cc").read_text()
+    built_in = re.search(r"DefaultExcludedInterfaces\(\) \{.*?patterns = \{(.*?)\};", source, re.S).group(1)
+    listed = yaml.safe_load(default.one("ConfigMap")["data"]["excludel2.yaml"])
+    assert listed == {"announcedInterfacesToExclude": re.findall(r'"([^"]+)"', built_in)}
+
+
+def test_an_edit_of_the_excluded_interfaces_makes_new_pods(chart, default):
+    with chart.edited("templates/excluded-interfaces.yaml", "^docker.*", "^podman.*"):
+        assert chart.render().pod("speaker") != default.pod("speaker")
+
+
+def test_kinds_are_complete_and_stay(default, plain):
+    canonical = {}
+    for path in (REPOSITORY / "crds").glob("*.yaml"):
+        kind = yaml.safe_load(path.read_text())
+        canonical[kind["metadata"]["name"]] = kind
+    assert len(canonical) == 10
+    for rendered, annotations in ((default, {"helm.sh/resource-policy": "keep"}), (plain, None)):
+        for name, kind in canonical.items():
+            found = rendered.one("CustomResourceDefinition", name)
+            assert found["metadata"].pop("annotations", None) == annotations
+            assert found == kind
+    # null, not absent: it takes the webhook of a MetalLB away.
+    assert canonical["bgppeers.metallb.io"]["spec"]["conversion"] == {"strategy": "None", "webhook": None}
+
+
+# -- monitoring ---------------------------------------------------------------------------------------------------
+
+READER = {"prometheus__serviceAccount": "prometheus", "prometheus__namespace": "monitoring"}
+READER_SUBJECT = {"kind": "ServiceAccount", "name": "prometheus", "namespace": "monitoring"}
+
+
+def test_scrape_annotations(chart):
+    for port, scheme in ((9120, "https"), (7472, "http")):
+        rendered = chart.render(prometheus__scrapeAnnotations=True, prometheus__metricsPort=port)
+        wanted = {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/scheme": scheme}
+        for component in COMPONENTS:
+            assert wanted.items() <= rendered.pod(component)["metadata"]["annotations"].items()
+
+
+def test_prometheus_may_read_the_metrics(chart):
+    rendered = chart.render(**READER)
+    role = rendered.one("ClusterRole", "metallb:metrics-reader")
+    assert role["rules"] == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+    assert rendered.one("ClusterRoleBinding", "metallb:metrics-reader")["subjects"] == [READER_SUBJECT]
+    assert rendered.one("RoleBinding", "metallb-prometheus")["subjects"] == [READER_SUBJECT]
+
+
+def test_pod_monitors(chart):
+    rendered = chart.render(prometheus__podMonitor__enabled=True, **READER)
+    for component in COMPONENTS:
+        spec = rendered.one("PodMonitor", f"metallb-{component}")["spec"]
+        assert spec["selector"] == rendered.one(COMPONENTS[component])["spec"]["selector"]
+        [endpoint] = spec["podMetricsEndpoints"]
+        assert endpoint["port"] == rendered.container(component)["ports"][0]["name"]
+        assert endpoint["scheme"] == "https"
+        secret = rendered.one("Secret", endpoint["authorization"]["credentials"]["name"])
+        assert secret["type"] == "kubernetes.io/service-account-token"
+    account = secret["metadata"]["annotations"]["kubernetes.io/service-account.name"]
+    assert account in rendered.names("ServiceAccount")
+    assert {"kind": "ServiceAccount", "name": account, "namespace": "metallb-system"} in \
+        rendered.one("ClusterRoleBinding", "metallb:metrics-reader")["subjects"]
+
+
+def test_service_monitors(chart):
+    rendered = chart.render(prometheus__serviceMonitor__enabled=True, **READER)
+    for component in COMPONENTS:
+        spec = rendered.one("ServiceMonitor", f"metallb-{component}-monitor")["spec"]
+        service = rendered.one("Service", f"metallb-{component}-monitor-service")
+        assert spec["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        assert service["spec"]["clusterIP"] == "None"
+        assert service["spec"]["selector"] == rendered.one(COMPONENTS[component])["spec"]["selector"]["matchLabels"]
+        [endpoint] = spec["endpoints"]
+        assert endpoint["port"] == service["spec"]["ports"][0]["name"]
+        assert endpoint["scheme"] == "https" and endpoint["bearerTokenFile"] and endpoint["tlsConfig"]
+
+
+def test_alerts_ask_for_metrics_that_exist(chart):
+    rendered = chart.render(prometheus__prometheusRule__enabled=True,
+                            prometheus__prometheusRule__addressPoolUsage__excludePools='a"b')
+    [group] = rendered.one("PrometheusRule", "metallb")["spec"]["groups"]
+    assert [rule["alert"] for rule in group["rules"]] == [
+        "MetalLBStaleConfig", "MetalLBConfigNotLoaded", "MetalLBAddressPoolExhausted",
+        *(f"MetalLBAddressPoolUsage{percent}Percent" for percent in (75, 85, 95))]
+    sources = "".join(path.read_text() for side in ("common", "controller", "speaker")
+                      for path in (REPOSITORY / side).rglob("*.cc"))
+    for rule in group["rules"]:
+        names = re.findall(r"metallb_\w+", rule["expr"])
+        assert names and [name for name in names if f'"{name}"' not in sources] == []
+
+
+def test_alerts_are_valid_to_prometheus(chart, promtool, tmp_path):
+    rendered = chart.render(prometheus__prometheusRule__enabled=True,
+                            prometheus__prometheusRule__addressPoolExhausted__excludePools='te"st-.*')
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(json.dumps(rendered.one("PrometheusRule")["spec"]))
+    done = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
