@@ -2,10 +2,11 @@
 """A real Kubernetes control plane of plain processes: etcd, kube-apiserver, kube-controller-manager.
 
 Whoever uses it says where the processes run (`launch`: in a network namespace of a lab) and gets admin credentials,
-ServiceAccount tokens and an audit log. There is no scheduler and no kubelet: pods are put on nodes by name, and who
-plays the node keeps their status. Up in about five seconds.
+ServiceAccount tokens and an audit log. As it is there is no scheduler and no kubelet: pods are put on nodes by name,
+and who plays the node keeps their status. Up in about five seconds. `Options` asks for what real nodes need.
 """
 import contextlib
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -22,6 +23,7 @@ CONTROLLERS = ("endpointslice-controller", "endpoints-controller", "serviceaccou
                "node-lifecycle-controller", "garbage-collector-controller", "namespace-controller")
 SERVICE_RANGE, KUBERNETES_SERVICE = "10.96.0.0/16", "10.96.0.1"
 POD_RANGE = "10.244.0.0/16"
+EVERY_CONTROLLER = ("*",)  # all that are on by default
 
 # One line a request of a ServiceAccount of the namespace under test. Watches appear when they end.
 AUDIT_POLICY = """\
@@ -35,6 +37,18 @@ rules:
 """
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a control plane is for. The defaults are the lab's: nobody makes pods, and no kubelet listens."""
+    controllers: tuple = CONTROLLERS
+    scheduler: bool = False
+    kubelets: bool = False  # the API server has a client certificate for them, and demands one of theirs
+    service_range: str = SERVICE_RANGE  # two for dual stack: "10.96.0.0/16,2001:db8:96::/112"
+    audit_policy: str = AUDIT_POLICY
+    apiserver_flags: tuple = ()
+    controller_manager_flags: tuple = ()
+
+
 def tools_folder(name="kubernetes"):
     """The folder with the built programs of a set of build-tools, or None where they were not built yet."""
     printed = subprocess.run([HERE / "build-tools", "--print-dir", name], capture_output=True, text=True, check=True)
@@ -46,12 +60,13 @@ class ControlPlane:
     """`launch(name, argv)` starts a process beside the API server and returns a handle with `alive()`, `kill()`,
     `terminate()` and `log` (a path). `address` is where everybody reaches the API server."""
 
-    def __init__(self, folder, launch, address, entering=contextlib.nullcontext, tools=None, data=None, grace="40s"):
+    def __init__(self, folder, launch, address, entering=contextlib.nullcontext, tools=None, data=None, grace="40s",
+                 options=Options()):
         self.folder, self.address, self.port = pathlib.Path(folder), address, 6443
         self.tools = pathlib.Path(tools or tools_folder() or "")
         self.audit_log = self.folder / "audit.log"
         self._launch, self._grace, self._running = launch, grace, {}
-        self._entering = entering
+        self._entering, self._options = entering, options
         # etcd on memory, or its fsyncs are part of every latency that is measured.
         self._data = pathlib.Path(data or self.folder / "etcd")
         self.api = None
@@ -70,14 +85,18 @@ class ControlPlane:
             self.tools / "kube-controller-manager", f"--kubeconfig={self.folder / 'controller-manager.kubeconfig'}",
             # Without this, every controller uses the manager's own account, which may do next to nothing.
             "--use-service-account-credentials=true", f"--service-account-private-key-file={self._account_key}",
-            f"--root-ca-file={self.ca}", "--controllers=" + ",".join(CONTROLLERS), "--leader-elect=false",
-            f"--node-monitor-grace-period={self._grace}", "--bind-address=127.0.0.1", "--v=1",
-            f"--cert-dir={self.folder}"])
+            f"--root-ca-file={self.ca}", "--controllers=" + ",".join(self._options.controllers),
+            "--leader-elect=false", f"--node-monitor-grace-period={self._grace}", "--bind-address=127.0.0.1", "--v=1",
+            f"--cert-dir={self.folder}", *self._options.controller_manager_flags])
+        if self._options.scheduler:
+            self._running["kube-scheduler"] = self._launch("kube-scheduler", [
+                self.tools / "kube-scheduler", f"--kubeconfig={self.folder / 'scheduler.kubeconfig'}",
+                "--leader-elect=false", "--bind-address=127.0.0.1", "--v=1", f"--cert-dir={self.folder}"])
         self._wait("the default ServiceAccount", timeout,
                    lambda: self.api.get("/api/v1/namespaces/default/serviceaccounts/default"))
 
     def _make_credentials(self):
-        authority = Authority(self.folder / "pki")
+        authority = self._authority = Authority(self.folder / "pki")
         self.ca = authority.certificate
         self._account_key, self._account_public = authority.key_pair("service-accounts")
         self._serving = authority.issue("apiserver", "kube-apiserver", hosts=[
@@ -87,6 +106,11 @@ class ControlPlane:
         self.admin_kubeconfig = self.kubeconfig("admin", *admin)
         self.kubeconfig("controller-manager", *authority.issue("controller-manager", "system:kube-controller-manager"))
         self.proxy_kubeconfig = self.kubeconfig("kube-proxy", *authority.issue("kube-proxy", "system:kube-proxy"))
+        if self._options.scheduler:
+            self.kubeconfig("scheduler", *authority.issue("scheduler", "system:kube-scheduler"))
+        self._to_kubelets = ()
+        if self._options.kubelets:
+            self._to_kubelets = authority.issue("to-kubelets", "kube-apiserver-kubelet-client", group="system:masters")
         self.admin_files = (self.ca, *admin)
         self.api = ApiClient(self.address, self.port, *self.admin_files, self._entering)
 
@@ -102,9 +126,21 @@ class ControlPlane:
         path.chmod(0o600)
         return path
 
+    def node_credentials(self, node, addresses):
+        """For a kubelet: (kubeconfig, serving certificate, its key). Called before anything else asks for certificates
+        in another thread: the authority counts serial numbers in a file."""
+        client = self._authority.issue(f"kubelet-{node}", f"system:node:{node}", group="system:nodes")
+        serving = self._authority.issue(f"kubelet-{node}-serving", f"system:node:{node}", hosts=[node, *addresses])
+        return (self.kubeconfig(f"kubelet-{node}", *client), *serving)
+
     def start_apiserver(self, timeout=60):
-        (self.folder / "audit-policy.yaml").write_text(AUDIT_POLICY)
+        (self.folder / "audit-policy.yaml").write_text(self._options.audit_policy)
         certificate, key = self._serving
+        flags = list(self._options.apiserver_flags)
+        if self._to_kubelets:
+            client, client_key = self._to_kubelets
+            flags += [f"--kubelet-client-certificate={client}", f"--kubelet-client-key={client_key}",
+                      f"--kubelet-certificate-authority={self.ca}"]
         self._running["kube-apiserver"] = self._launch("kube-apiserver", [
             self.tools / "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
             f"--advertise-address={self.address}", f"--secure-port={self.port}", f"--tls-cert-file={certificate}",
@@ -112,11 +148,11 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={self._account_public}",
             f"--service-account-signing-key-file={self._account_key}",
-            f"--service-cluster-ip-range={SERVICE_RANGE}", "--authorization-mode=Node,RBAC",
+            f"--service-cluster-ip-range={self._options.service_range}", "--authorization-mode=Node,RBAC",
             "--enable-aggregator-routing=true", "--kubelet-preferred-address-types=InternalIP",
             f"--audit-policy-file={self.folder / 'audit-policy.yaml'}", f"--audit-log-path={self.audit_log}",
             "--audit-log-mode=blocking",  # a request that was answered is in the log
-            "--profiling=false", "--v=1"])
+            "--profiling=false", "--v=1", *flags])
         self._wait("the API server", timeout, lambda: self.api.get("/readyz"))
 
     def stop_apiserver(self):
@@ -145,7 +181,7 @@ class ControlPlane:
         return answer["status"]["token"]
 
     def audit(self, **wanted):
-        """The audited requests as dicts {account, verb, resource, subresource, namespace, name, code, sources};
+        """The audited requests as dicts {account, verb, group, resource, subresource, namespace, name, code, sources};
         `wanted` keeps those whose fields have the given values."""
         found = []
         if not self.audit_log.exists():
@@ -157,7 +193,8 @@ class ControlPlane:
                 continue  # the last line, still being written
             about = event.get("objectRef", {})
             entry = {"account": event["user"]["username"].rsplit(":", 1)[-1], "verb": event["verb"],
-                     "resource": about.get("resource", ""), "subresource": about.get("subresource", ""),
+                     "group": about.get("apiGroup", ""), "resource": about.get("resource", ""),
+                     "subresource": about.get("subresource", ""),
                      "namespace": about.get("namespace", ""), "name": about.get("name", ""),
                      "code": event.get("responseStatus", {}).get("code"), "sources": event.get("sourceIPs", [])}
             if all(entry[field] == value for field, value in wanted.items()):

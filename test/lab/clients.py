@@ -23,9 +23,10 @@ class Client:
         return subprocess.run(["ip", "netns", "exec", self._namespace, *map(str, command)],
                               capture_output=True, text=True, timeout=timeout)
 
-    def curl(self, address, port=80, timeout=2):
+    def curl(self, address, port=80, timeout=2, path=""):
         """The page, or None when there was no good answer in time."""
-        done = self._run("curl", "-sS", "-f", "--max-time", timeout, f"http://{address}:{port}")
+        host = f"[{address}]" if ":" in str(address) else address
+        done = self._run("curl", "-sS", "-f", "--max-time", timeout, f"http://{host}:{port}{path}")
         return done.stdout.strip() if done.returncode == 0 else None
 
     def arping(self, address, count=1, timeout=1):

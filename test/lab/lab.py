@@ -11,25 +11,20 @@ It ends everything it started, also on SIGTERM; what a SIGKILL left behind, the 
 """
 import json
 import pathlib
-import shutil
-import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent / "kubernetes")]
 
 import netns  # noqa: E402
 import workspace  # noqa: E402
-from clients import Client, OpenLoopClient  # noqa: E402
 from control_plane import POD_RANGE, ControlPlane  # noqa: E402
 from network import CONTROL_ADDRESS, Network  # noqa: E402
 from processes import Process, wait_for  # noqa: E402
 from stentor import Stentor  # noqa: E402
+from testbed import Testbed  # noqa: E402
 
 # kube-proxy must leave machine-wide conntrack settings alone: a network namespace may not set them.
 PROXY_CONFIG = {
@@ -38,49 +33,21 @@ PROXY_CONFIG = {
     "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}}
 
 
-class Lab:
+class Lab(Testbed):
     def __init__(self, nodes=3, segment="192.168.122.0/24", grace="40s", say=lambda text: None):
-        self._nodes, self._segment, self._grace, self._say = nodes, segment, grace, say
-        self._handlers, self._pods, self._proxies, self._interrupted = {}, {}, {}, set()
+        super().__init__(say)
+        self._nodes, self._segment, self._grace = nodes, segment, grace
+        self._pods, self._proxies, self._interrupted = {}, {}, set()
         self.pods = []
 
-    # -- up and down ----------------------------------------------------------------------------------------------
-
-    def __enter__(self):
-        self._catch_signals()
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def _catch_signals(self):
-        """A Python process that gets SIGTERM runs no context manager, unless the signal becomes an exception."""
-        def leave(number, _):
-            raise SystemExit(128 + number)
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                self._handlers[number] = signal.signal(number, leave)
-
-    def start(self):
-        self.clean_stale()
-        self.id, self.folder = workspace.create()
-        self.logs = self.folder / "logs"
+    def _start(self):
         self._living = self.folder / "living"
-        for folder in (self.logs, self._living):
-            folder.mkdir()
+        self._living.mkdir()
         self._say("network: three nodes, two clients, a switch")
         self.network = Network(workspace.prefix(self.id), self._nodes, self._segment)
         self.network.up()
-        self.nodes, self.clients = self.network.nodes, self.network.clients
-        self.client = Client(self.clients["client"])
-        # Who asks by ARP is another host: an ARP reply refreshes the asker's neighbour entry and would heal the
-        # outage of the one whose traffic is measured.
-        self.poller = Client(self.clients["client-2"])
+        self.nodes = self.network.nodes
+        self._set_up_clients()
         self._say("control plane: etcd, kube-apiserver, kube-controller-manager")
         self.control_plane = ControlPlane(
             self.folder / "control-plane", self._launch, CONTROL_ADDRESS,
@@ -96,40 +63,6 @@ class Lab:
         for node in self.nodes.values():
             wait_for(lambda node=node: self._node_ready(node.name), 30, f"{node.name} is Ready")
         self.stentor = Stentor(self)
-
-    def stop(self):
-        if getattr(self, "id", None):
-            if hasattr(self, "control_plane"):
-                self.control_plane.stop()
-            self._save_logs()
-            workspace.remove(self.id)
-            self.id = None
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
-
-    def keep(self):
-        """Leaves the lab running when this program ends; `workspace.remove(id)` takes it down."""
-        workspace.own(self.id, workspace.KEPT)
-        self.kept_id, self.id = self.id, None
-
-    def _save_logs(self, keep=5):
-        """The logs of the last few labs stay in build/lab-logs, for whoever asks why a test failed."""
-        saved = REPOSITORY / "build/lab-logs"
-        try:
-            shutil.copytree(self.logs, saved / self.id, dirs_exist_ok=True)
-            old = sorted(saved.iterdir(), key=lambda path: path.stat().st_mtime)[:-keep]
-            for path in old:
-                shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            pass  # a checkout that cannot be written to is no reason to fail
-
-    @staticmethod
-    def clean_stale():
-        return workspace.clean_stale()
-
-    def _launch(self, name, argv, env=None, wrapper=()):
-        return Process(name, self.network.control, argv, self.logs / f"{name}.log", env, wrapper)
 
     # -- nodes ----------------------------------------------------------------------------------------------------
 
@@ -227,44 +160,7 @@ class Lab:
         status = self.control_plane.api.get(f"/api/v1/namespaces/default/pods/{name}")["status"]
         return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
 
-    # -- Kubernetes, as a user sees it ------------------------------------------------------------------------------
-
-    def kubectl_command(self):
-        return ["ip", "netns", "exec", self.network.control, str(self.control_plane.tools / "kubectl"),
-                f"--kubeconfig={self.control_plane.admin_kubeconfig}", f"--cache-dir={self.folder / 'kubectl-cache'}"]
-
-    def kubectl(self, *arguments, input=None, check=True, timeout=60):
-        done = subprocess.run([*self.kubectl_command(), *map(str, arguments)], input=input, capture_output=True,
-                              text=True, timeout=timeout)
-        if check and done.returncode:
-            raise RuntimeError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
-        return done.stdout
-
-    def get(self, *arguments):
-        """`kubectl get … -o json`, parsed."""
-        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
-
-    def apply(self, manifest):
-        """Applies a file (a Path) or a text."""
-        if isinstance(manifest, pathlib.Path):
-            return self.kubectl("apply", "-f", manifest)
-        return self.kubectl("apply", "-f", "-", input=manifest)
-
-    def service_addresses(self, name, namespace="default"):
-        status = self.get("service", name, "-n", namespace)["status"]
-        return [entry.get("ip") for entry in status.get("loadBalancer", {}).get("ingress", [])]
-
-    def events(self, name, reason=None, namespace="default"):
-        """The events about one object, as dicts {type, reason, message, source}."""
-        found = []
-        for event in self.get("events", "-n", namespace)["items"]:
-            if event["involvedObject"].get("name") == name and reason in (None, event["reason"]):
-                source = event.get("reportingComponent") or event.get("source", {}).get("component")
-                found.append({"type": event["type"], "reason": event["reason"], "message": event.get("message", ""),
-                              "source": source})
-        return found
-
-    # -- Stentor, and who speaks for an address -----------------------------------------------------------------------
+    # -- Stentor ------------------------------------------------------------------------------------------------------
 
     def install(self):
         self.stentor.install()
@@ -277,13 +173,3 @@ class Lab:
 
     def start_speakers(self):
         self.stentor.start_speakers()
-
-    def speaker_of(self, address):
-        """The one machine whose MAC answers for an address, by name; None when nobody does. Two are an error."""
-        macs = self.poller.arping(address)
-        if len(macs) > 1:
-            raise AssertionError(f"{address} is claimed by {', '.join(macs)}")
-        return self.network.mac_owner(macs[0]) if macs else None
-
-    def open_loop(self, address, rate=50, timeout=1.0, port=80):
-        return OpenLoopClient(self.clients["client"], address, self.logs / "open-loop.log", port, rate, timeout)

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import netns
+
 
 class Timeout(AssertionError):
     """A condition did not come true in time. An assertion, so that pytest shows it as the failure that it is."""
@@ -41,12 +43,14 @@ def start_time(pid):
 
 class Process:
     """A program that runs in a namespace until it is told otherwise. `ip netns exec` becomes the program, so the id
-    is the program's; it also gives it a private mount namespace with the namespace's own /sys."""
+    is the program's; it also gives it a private mount namespace with the namespace's own /sys. `keep_mounts` does
+    without that: whoever makes mount namespaces itself needs the control groups, which that /sys hides."""
 
-    def __init__(self, name, namespace, argv, log, env=None, wrapper=()):
+    def __init__(self, name, namespace, argv, log, env=None, wrapper=(), keep_mounts=False):
         self.name, self.namespace, self.log = name, namespace, pathlib.Path(log)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = ["ip", "netns", "exec", namespace, *map(str, wrapper), *map(str, argv)]
+        enter = ["nsenter", f"--net={netns.FOLDER / namespace}"] if keep_mounts else ["ip", "netns", "exec", namespace]
+        command = [*enter, *map(str, wrapper), *map(str, argv)]
         with open(self.log, "ab") as output:
             # A session of its own: the terminal's Ctrl-C is for the lab, which then ends its programs in order.
             self._popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

@@ -6,7 +6,7 @@ import subprocess
 import xml.etree.ElementTree as tree
 
 import pytest
-from lab import REPOSITORY
+from testbed import REPOSITORY
 
 # The unoptimized one, with its checks, where there is one: `./dev test` builds it first.
 FOLDERS = [REPOSITORY / f"build/{preset}/bin" for preset in ("dev", "release")]

@@ -4,6 +4,8 @@
 Each lab has an id of four hex digits; its namespaces are called `stl<id>-…` and its files are in a folder of that id.
 The file `owner` there names the process that made it, or says "kept". A lab whose owner is gone (a run that got
 SIGKILL) is taken down by the next one. Labs of living owners, and everything else on the machine, are left alone.
+
+A test cluster (../cluster) is a lab in that sense; its nodes have control groups too.
 """
 import os
 import pathlib
@@ -12,17 +14,23 @@ import secrets
 import shutil
 import time
 
+import cgroups
 import netns
 from processes import start_time
 
 ROOT = pathlib.Path("/tmp/stentor-lab")  # not TMPDIR: whoever cleans up must look where the other one wrote
 MEMORY = pathlib.Path("/dev/shm")
-KEPT = "kept"
+KEPT, KEPT_CLUSTER = "kept", "kept-cluster"
 _FRESH = 120  # seconds in which a lab without an owner may be one that is just being made
 
 
 def prefix(lab_id):
     return f"stl{lab_id}-"
+
+
+def control_group(lab_id):
+    """The group that the groups of the nodes of a test cluster are in."""
+    return prefix(lab_id) + "nodes"
 
 
 def memory_folder(lab_id):
@@ -47,7 +55,7 @@ def create():
 
 
 def own(lab_id, owner=None):
-    """Writes who owns a lab: this process, or KEPT."""
+    """Writes who owns a lab: this process, or KEPT, or KEPT_CLUSTER."""
     path = ROOT / lab_id / "owner"
     path.with_suffix(".new").write_text(owner or f"{os.getpid()} {start_time(os.getpid())}")
     path.with_suffix(".new").rename(path)
@@ -62,7 +70,7 @@ def ids():
 
 
 def state(lab_id):
-    """"kept", "running" (its owner lives) or "stale"."""
+    """KEPT, KEPT_CLUSTER, "running" (its owner lives) or "stale"."""
     try:
         owner = (ROOT / lab_id / "owner").read_text()
     except OSError:
@@ -70,8 +78,8 @@ def state(lab_id):
         traces += [netns.FOLDER / name for name in netns.existing(prefix(lab_id))]
         ages = [time.time() - path.stat().st_mtime for path in traces if path.exists()]
         return "running" if ages and min(ages) < _FRESH else "stale"
-    if owner == KEPT:
-        return KEPT
+    if owner in (KEPT, KEPT_CLUSTER):
+        return owner
     pid, started = owner.split()
     return "running" if start_time(int(pid)) == started else "stale"
 
@@ -81,6 +89,7 @@ def remove(lab_id):
     namespaces = netns.existing(prefix(lab_id))
     for name in namespaces:  # first all that could write files or keep interfaces busy
         netns.kill_processes(name)
+    cgroups.remove(control_group(lab_id))
     for name in namespaces:
         netns.remove(name)
     shutil.rmtree(memory_folder(lab_id), ignore_errors=True)

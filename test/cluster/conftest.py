@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pytest's side of the test cluster: one for each mode of kube-proxy, made when the first test asks for it and shared
+by all. What cannot run here is skipped by name with its reason; with CI=true a missing prerequisite is a failure."""
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "lab"), str(HERE.parent / "kubernetes")]
+
+import cluster_prerequisites  # noqa: E402
+from cluster import PROXY_MODES, Cluster  # noqa: E402
+
+# STENTOR_IMAGES: where others than the release preset's are under test.
+IMAGES = pathlib.Path(os.environ.get("STENTOR_IMAGES") or HERE.parents[1] / "build/images")
+
+
+def pytest_configure():
+    """SIGTERM ends the whole run, with the clusters in order: a SystemExit would only fail the test that runs."""
+    def leave(number, _):
+        pytest.exit(f"ended by signal {number}", returncode=128 + number)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, leave)
+
+
+def need(missing):
+    if missing:
+        reason = "; ".join(missing)
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"in CI nothing is skipped: {reason}", pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster_machine():
+    """The machine can run a cluster."""
+    need(cluster_prerequisites.of_the_cluster())
+
+
+def _running(proxy_mode):
+    need(cluster_prerequisites.of_the_cluster(proxy_mode))
+    with Cluster(proxy_mode) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def iptables_cluster():
+    yield from _running("iptables")
+
+
+@pytest.fixture(scope="session")
+def nftables_cluster():
+    yield from _running("nftables")
+
+
+@pytest.fixture(scope="session")
+def cluster(iptables_cluster):
+    """For tests to which the mode of kube-proxy makes no difference."""
+    return iptables_cluster
+
+
+def _with_images(made):
+    archives = {component: IMAGES / f"stentor-{component}.tar" for component in ("controller", "speaker")}
+    need([f"the image of the {component} is not built (./dev images)"
+          for component, path in archives.items() if not path.exists()])
+    for path in archives.values():
+        made.import_image(path)
+    return made
+
+
+@pytest.fixture(scope="session")
+def stentor_cluster(cluster):
+    """The same, with Stentor's images on every node."""
+    return _with_images(cluster)
+
+
+@pytest.fixture(scope="session")
+def stentor_nftables_cluster(nftables_cluster):
+    return _with_images(nftables_cluster)
+
+
+@pytest.fixture(scope="session", params=PROXY_MODES)
+def any_cluster(request):
+    """One test in each mode."""
+    return request.getfixturevalue(f"{request.param}_cluster")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the pods and the latest events of its cluster."""
+    outcome = yield
+    report = outcome.get_result()
+    if not report.failed:
+        return
+    for made in {id(one): one for one in getattr(item, "funcargs", {}).values() if isinstance(one, Cluster)}.values():
+        if made.id:
+            pods = made.kubectl("get", "pods", "-A", "-o", "wide", check=False)
+            events = made.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp", check=False)
+            report.sections.append((f"pods of cluster {made.id}", pods))
+            report.sections.append(("latest events", "\n".join(events.splitlines()[-25:])))
