@@ -15,6 +15,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = ROOT / "build/release/bin"
 LAB = ROOT / "test/lab"
+CLUSTER = ROOT / "test/cluster"
 
 
 def run(title, *command):
@@ -37,6 +38,8 @@ def main():
         ("memory: resident, both programs", [sys.executable, LAB / "bench_memory.py"]),
         (f"failover: {kills} kills of the announcing node",
          [sys.executable, LAB / "bench_failover.py", "--kills", kills]),
+        ("install: image size, start to ready, memory in the pod",
+         [sys.executable, CLUSTER / "bench_install.py"]),
     ]
     failed = [title for title, command in plan
               if (not options.only or options.only in title) and run(title, *command) != 0]

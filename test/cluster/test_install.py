@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stentor installed as its users install it: by Helm, and by kubectl from the rendered manifests.
+
+One story for each way, told from top to bottom: each test goes on where the one before stopped. The judges are
+kubectl, Helm, curl and arping outside the nodes, the kernel's account of the processes, the audit log, Prometheus.
+"""
+import json
+import re
+
+import pytest
+import rights
+from installation import ROLLOUT, ClusterStory, ContainerProcess, Installation, web
+from processes import wait_for
+from prometheus import Prometheus
+from stentor import NAMESPACE
+from story import ADDRESS, ANNOTATION, APP, POOL, SERVICE, service
+
+# Made by Kubernetes itself, or on their way out.
+PASSING = re.compile(r"^(event|lease|endpointslice|componentstatus|replicaset|pod|controllerrevision)s?\b")
+
+
+def objects(cluster):
+    """kind/namespace/name of every lasting object in the cluster."""
+    found = set()
+    for kind in cluster.kubectl("api-resources", "--verbs=list", "-o", "name").split():
+        if not PASSING.match(kind):
+            listed = cluster.kubectl("get", kind, "--all-namespaces", "--ignore-not-found", "-o",
+                                     "custom-columns=NS:.metadata.namespace,NAME:.metadata.name", "--no-headers")
+            found |= {f"{kind}/" + "/".join(line.split()) for line in listed.splitlines() if line.strip()}
+    return found
+
+
+@pytest.fixture(scope="module", params=["helm", "kubectl"])
+def story(request, stentor_cluster):
+    cluster = stentor_cluster
+    cluster.audit_from_here = len(cluster.control_plane.audit_log.read_text()) if \
+        cluster.control_plane.audit_log.exists() else 0
+    installation = Installation(cluster, request.param)
+    made = ClusterStory(cluster, installation)
+    made.before = objects(cluster)
+    try:
+        made.set_up()
+        made.apply_manifest()
+        yield made
+    finally:
+        installation.remove_everything()
+
+
+def test_the_manifest_gets_the_address_it_asks_for(story):
+    assert story.address_of(SERVICE, ADDRESS) == ADDRESS
+    assert story.installation.services() == {SERVICE: ([ADDRESS], POOL)}
+
+
+def test_a_host_outside_the_nodes_gets_a_page(story):
+    assert story.page(ADDRESS)
+
+
+def test_one_node_answers_and_it_is_the_elected_one(story):
+    mac = story.speaker_is(ADDRESS, story.order[0])
+    assert story.lab.poller.arping(ADDRESS, count=3, timeout=4) == [mac], "one MAC, each time"
+
+
+NOTHING, NET_RAW = 0, 1 << 13  # bits of linux/capability.h
+
+
+@pytest.mark.parametrize("component, capabilities, user", [("controller", NOTHING, 65534), ("speaker", NET_RAW, 0)])
+def test_the_kernel_grants_no_more_than_is_needed(story, component, capabilities, user):
+    [pod, *_] = story.installation.pods(component)
+    process = ContainerProcess(pod, f"/{component}")
+    assert {process.status(f"Cap{which}") for which in ("Eff", "Prm", "Bnd")} == {f"{capabilities:016x}"}
+    assert process.status("Uid").split() == [str(user)] * 4
+    assert process.status("NoNewPrivs") == "1"
+    assert process.status("Seccomp") == "2", "a seccomp filter is at work"
+    # What it can write to is memory, or what the kubelet gives to every container.
+    writable = [where for _, where, kind, options in process.mounts()
+                if "rw" in options.split(",") and kind not in ("tmpfs", "proc", "sysfs", "devpts", "mqueue", "cgroup",
+                                                               "cgroup2")]
+    assert "/" not in writable
+    assert set(writable) <= {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"}
+
+
+def refusal(lab, manifest):
+    """Why the API server would refuse an object; empty: it would not."""
+    try:
+        lab.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(manifest))
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+def test_the_pods_meet_the_strictest_pod_security_they_can(story):
+    """The controller runs in a namespace that enforces `restricted`; the speaker breaks it in what it cannot do
+    without: the host's network, its ports, probes on 127.0.0.1, NET_RAW, root, and no more."""
+    lab = story.lab
+    lab.kubectl("create", "namespace", "strict")
+    try:
+        lab.kubectl("label", "namespace", "strict", "pod-security.kubernetes.io/enforce=restricted")
+        for component, refused in (("controller", set()), ("speaker", {
+                "host namespaces", "hostPort", "probe or lifecycle host", "unrestricted capabilities",
+                "runAsNonRoot != true"})):
+            [pod, *_] = story.installation.pods(component)
+            spec = {key: value for key, value in pod["spec"].items() if key not in (
+                "serviceAccount", "serviceAccountName", "nodeName", "tolerations", "priority", "priorityClassName",
+                "preemptionPolicy")}
+            said = refusal(lab, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "try", "namespace": "strict"},
+                                 "spec": spec})
+            violated = said.partition("violates PodSecurity")[2].partition(": ")[2]
+            assert set(re.findall(r"(?:^|\), )([^(]+) \(", violated)) == refused, said
+    finally:
+        lab.kubectl("delete", "namespace", "strict", "--wait=false")
+
+
+def test_deleting_the_announcing_speakers_pod_moves_the_address(story):
+    [pod] = story.installation.pods("speaker", node=story.order[0])
+    story.lab.kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--wait=false")
+    wait_for(lambda: story.lab.speaker_of(ADDRESS) == story.order[1], ROLLOUT, f"{story.order[1]} takes over", every=0)
+    assert story.page(ADDRESS)
+    # Its successor is the same node's: the election is MetalLB's, and has no memory.
+    story.installation.wait_rolled_out()
+    story.speaker_is(ADDRESS, story.order[0], deadline=ROLLOUT)
+
+
+def test_a_pool_for_one_team_serves_no_other(story):
+    story.lab.apply(json.dumps({
+        "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
+        "metadata": {"name": "team", "namespace": NAMESPACE},
+        "spec": {"addresses": ["192.168.122.130/32"], "serviceAllocation": {
+            "priority": 1, "namespaceSelectors": [{"matchLabels": {"kubernetes.io/metadata.name": "team"}}]}}}))
+    story.lab.apply(json.dumps(service("not-of-the-team")))
+    assert story.address_of("not-of-the-team") != "192.168.122.130"
+    story.delete("not-of-the-team")
+    story.lab.kubectl("delete", "ipaddresspool", "team", "-n", NAMESPACE)
+
+
+def test_a_service_that_changes_its_type_gives_its_address_back(story):
+    story.lab.apply(json.dumps(service("second")))
+    story.address_of("second")
+    story.lab.kubectl("patch", "service", "second", "--patch", json.dumps({"spec": {"type": "ClusterIP"}}))
+    wait_for(lambda: not story.lab.service_addresses("second"), ROLLOUT, "the address is given back")
+    story.lab.kubectl("delete", "service", "second")
+
+
+def test_restarting_both_workloads_changes_no_address(story):
+    before = story.versions()
+    story.installation.restart("controller", "speaker")
+    story.speaker_is(ADDRESS, story.order[0], deadline=ROLLOUT)
+    assert story.page(ADDRESS)
+    assert story.versions() == before, "no Service was even written to"
+
+
+def test_prometheus_has_the_metrics_with_a_token_and_is_refused_without(story, tmp_path):
+    # 198.18.0.0/15 and the pods' networks: a Prometheus beside the cluster reaches all pods.
+    with Prometheus(story.lab, NAMESPACE, tmp_path) as prometheus:
+        pods = {pod["metadata"]["name"] for pod in story.installation.pods()}
+        wait_for(lambda: {name: health for name, (health, _) in prometheus.targets("with-token").items()}
+                 == dict.fromkeys(pods, "up"), ROLLOUT, lambda: f"all are scraped: {prometheus.targets('with-token')}")
+        wait_for(lambda: {name: health for name, (health, _) in prometheus.targets("without-token").items()}
+                 == dict.fromkeys(pods, "down"), ROLLOUT, "none is scraped without a token")
+        assert all(re.search(r"401|403", error) for _, error in prometheus.targets("without-token").values())
+
+        assert prometheus.names("controller") >= {
+            "metallb_allocator_addresses_total", "metallb_allocator_addresses_in_use_total",
+            "metallb_allocator_ipv4_addresses_total", "metallb_allocator_ipv4_addresses_in_use_total",
+            "metallb_allocator_ipv6_addresses_total", "metallb_allocator_ipv6_addresses_in_use_total",
+            "metallb_k8s_client_updates_total", "metallb_k8s_client_update_errors_total",
+            "metallb_k8s_client_config_loaded_bool", "metallb_k8s_client_config_stale_bool"}
+        assert prometheus.names("speaker") >= {
+            "metallb_speaker_announced", "metallb_layer2_requests_received", "metallb_layer2_responses_sent",
+            "metallb_layer2_gratuitous_sent", "metallb_k8s_client_config_loaded_bool"}
+        assert list(prometheus.value('metallb_allocator_addresses_in_use_total{job="with-token"}').values()) == [1]
+        [announcing] = story.installation.pods("speaker", node=story.order[0])
+        assert prometheus.value(f'metallb_speaker_announced{{ip="{ADDRESS}",service="default/{SERVICE}"}}') == {
+            announcing["metadata"]["name"]: 1}
+        assert prometheus.names("speaker", job="without-token") <= {"up", "scrape_duration_seconds",
+                                                                    "scrape_samples_scraped", "scrape_series_added",
+                                                                    "scrape_samples_post_metric_relabeling"}
+
+
+def test_an_upgrade_changes_no_address(story):
+    before = story.installation.services()
+    story.installation.upgrade(*(["--set", "speaker.logLevel=debug"] if story.installation.way == "helm" else []))
+    story.speaker_is(ADDRESS, story.order[0], deadline=ROLLOUT)
+    assert story.page(ADDRESS)
+    assert story.installation.services() == before
+
+
+def test_the_logs_have_no_error_line(story):
+    lines = story.installation.log_lines()
+    assert {component for component in ("controller", "speaker")
+            if any(component in pod for pod, _ in lines)} == {"controller", "speaker"}
+    assert [(pod, line) for pod, line in lines if line["level"] not in ("debug", "info")] == []
+
+
+def test_what_the_api_was_asked_is_what_the_roles_grant(story):
+    cluster = story.lab
+    # A watch is audited when it ends, so all that run are ended; and these rights are used when a release is new.
+    story.installation.restart("controller", "speaker")
+    asked = rights.asked(cluster.control_plane.audit_log, cluster.audit_from_here)
+    assert [(entry, where) for entry, code, where in asked if code == 403] == []
+    accounts = {pod["spec"]["serviceAccountName"] for pod in story.installation.pods()}
+    granted = rights.granted(cluster, accounts)
+    used = {entry for entry, _, _ in asked if entry[0] in accounts}
+    assert granted - used == set(), "granted and never used"
+    assert used - granted == set(), "used, and granted by something else"
+
+
+def test_uninstalling_leaves_the_kinds_and_the_pools_and_nothing_else(story):
+    cluster = story.lab
+    cluster.kubectl("delete", "deployment", APP)
+    cluster.kubectl("delete", "service", SERVICE)
+    story.installation.uninstall()
+
+    def left():
+        return {name for name in objects(cluster) - story.before
+                if not re.search(r"customresourcedefinitions|^apiservices|monitoring|prometheus-for-tests", name)}
+    ours = {f"ipaddresspools.metallb.io/{NAMESPACE}/{POOL}", f"l2advertisements.metallb.io/{NAMESPACE}/l2adver"}
+    namespace = {f"namespaces/<none>/{NAMESPACE}", f"configmaps/{NAMESPACE}/kube-root-ca.crt",
+                 f"serviceaccounts/{NAMESPACE}/default"}
+    wait_for(lambda: left() == ours | namespace, ROLLOUT, lambda: f"only pools are left: {sorted(left())}", every=1)
+    assert len(cluster.get("crds")["items"]) == 10
+
+
+def test_installing_again_finds_the_pools_and_gives_the_same_address(story):
+    story.installation.install_again()
+    web(story.lab, story.order[1:])
+    story.lab.apply(json.dumps(service(SERVICE, ADDRESS)))
+    assert story.address_of(SERVICE, ADDRESS, deadline=ROLLOUT) == ADDRESS
+    assert story.page(ADDRESS)
+    assert story.lab.get("service", SERVICE)["metadata"]["annotations"][ANNOTATION] == POOL
