@@ -2,124 +2,18 @@
 #include "common/config/config.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 #include <string_view>
 #include <utility>
 
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/config/checks.h"
+#include "common/config/pools.h"
 
 namespace stentor::config {
 namespace {
 
 constexpr int kMaxWeight = 100;
-
-absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
-
-// The prefixes of all pools read so far, by first address, to find an overlap in O(log n).
-class Claimed {
- public:
-  // What MetalLB says where one of the prefixes of `range` overlaps with one that was read before.
-  absl::Status Add(const net::IpRange& range, std::string_view pool) {
-    for (const net::IpPrefix& prefix : net::Summarize(range)) {
-      const net::IpRange wanted = prefix.Range();
-      auto next = by_first_.upper_bound(wanted.first);
-      const auto overlapped = [&]() -> const net::IpPrefix* {
-        if (next != by_first_.end() && next->second.Range().Overlaps(wanted)) {
-          return &next->second;
-        }
-        if (next != by_first_.begin() && std::prev(next)->second.Range().Overlaps(wanted)) {
-          return &std::prev(next)->second;
-        }
-        return nullptr;
-      }();
-      if (overlapped != nullptr) {
-        return Invalid(StrCat("CIDR \"", prefix.ToString(), "\" in pool \"", pool,
-                              "\" overlaps with already defined CIDR \"", overlapped->ToString(),
-                              "\""));
-      }
-      by_first_.emplace(wanted.first, prefix);
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  std::map<net::IpAddress, net::IpPrefix> by_first_;
-};
-
-template <typename T>
-bool HasDuplicates(std::vector<T> values) {
-  std::ranges::sort(values);
-  return std::ranges::adjacent_find(values) != values.end();
-}
-
-absl::Status CheckSelectors(const std::vector<model::LabelSelector>& selectors,
-                            std::string_view field) {
-  if (HasDuplicates(selectors)) {
-    return Invalid(StrCat("duplicate definition of ", field));
-  }
-  for (const model::LabelSelector& selector : selectors) {
-    for (const model::SelectorRequirement& requirement : selector.requirements) {
-      const bool takes_values = requirement.op == model::SelectorOperator::kIn ||
-                                requirement.op == model::SelectorOperator::kNotIn;
-      if (requirement.key.empty()) {
-        return Invalid(StrCat("invalid label selector in ", field, ": a key is empty"));
-      }
-      if (takes_values == requirement.values.empty()) {
-        return Invalid(StrCat(
-            "invalid label selector in ", field, ": key \"", requirement.key, "\": ",
-            takes_values ? "In and NotIn need values" : "Exists and DoesNotExist take no values"));
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::optional<ServiceAllocation>> ParseServiceAllocation(
-    const model::IpAddressPoolResource& pool) {
-  if (!pool.has_service_allocation) {
-    return std::optional<ServiceAllocation>();
-  }
-  if (HasDuplicates(pool.namespaces)) {
-    return Invalid("duplicate definition in namespaces field (spec.serviceAllocation.namespaces)");
-  }
-  STENTOR_RETURN_IF_ERROR(CheckSelectors(pool.namespace_selectors, "namespaceSelectors"));
-  STENTOR_RETURN_IF_ERROR(CheckSelectors(pool.service_selectors, "serviceSelectors"));
-  ServiceAllocation allocation{.priority = pool.priority,
-                               .namespaces = pool.namespaces,
-                               .namespace_selectors = pool.namespace_selectors,
-                               .service_selectors = pool.service_selectors};
-  std::ranges::sort(allocation.namespaces);
-  return std::optional(std::move(allocation));
-}
-
-absl::StatusOr<Pool> ParsePool(const model::IpAddressPoolResource& resource, Claimed& claimed) {
-  const std::string& name = resource.key.name;
-  if (name.empty()) {
-    return Invalid("missing pool name");
-  }
-  if (resource.addresses.empty()) {
-    return Invalid("pool has no prefixes defined (spec.addresses)");
-  }
-  Pool pool{.name = name,
-            .auto_assign = resource.auto_assign,
-            .avoid_buggy_ips = resource.avoid_buggy_ips};
-  for (std::size_t i = 0; i < resource.addresses.size(); ++i) {
-    const auto field = [i] { return StrCat(" (spec.addresses[", i, "])"); };
-    const auto range = net::ParseAddressItem(resource.addresses[i]);
-    if (!range.ok()) {
-      return Invalid(StrCat("invalid CIDR \"", resource.addresses[i], "\" in pool \"", name,
-                            "\": ", std::string(range.status().message()), field()));
-    }
-    if (const absl::Status status = claimed.Add(*range, name); !status.ok()) {
-      return Invalid(StrCat(std::string(status.message()), field()));
-    }
-    pool.ranges.push_back(*range);
-  }
-  STENTOR_ASSIGN_OR_RETURN(pool.service_allocation, ParseServiceAllocation(resource));
-  return pool;
-}
 
 absl::StatusOr<L2Advertisement> ParseAdvertisement(const model::L2AdvertisementResource& resource) {
   if (HasDuplicates(resource.ip_address_pools)) {
@@ -146,14 +40,13 @@ absl::StatusOr<L2Advertisement> ParseAdvertisement(const model::L2AdvertisementR
 }
 
 // Both lists empty: all pools. Names of pools that don't exist are ignored, as in MetalLB.
-bool Selects(const model::L2AdvertisementResource& advertisement,
-             const model::IpAddressPoolResource& pool) {
+bool Selects(const model::L2AdvertisementResource& advertisement, const ParsedPool& parsed) {
   if (advertisement.ip_address_pools.empty() && advertisement.ip_address_pool_selectors.empty()) {
     return true;
   }
-  return std::ranges::find(advertisement.ip_address_pools, pool.key.name) !=
+  return std::ranges::find(advertisement.ip_address_pools, parsed.pool.name) !=
              advertisement.ip_address_pools.end() ||
-         model::AnyMatches(advertisement.ip_address_pool_selectors, pool.labels);
+         model::AnyMatches(advertisement.ip_address_pool_selectors, parsed.labels);
 }
 
 // MetalLB lets equal advertisements count once, but adds up those with preferences.
@@ -207,31 +100,22 @@ bool Config::SelectsByNamespaceLabels() const {
 }
 
 absl::StatusOr<Config> Parse(const Resources& resources) {
-  Config config;
-  Claimed claimed;
-  const auto pools = ByName(resources.pools);
-  for (const model::IpAddressPoolResource* resource : pools) {
-    const std::string& name = resource->key.name;
-    if (!config.pools.empty() && config.pools.back().name == name) {
-      return Invalid(StrCat("duplicate definition of pool \"", name, "\""));
-    }
-    auto pool = ParsePool(*resource, claimed);
-    if (!pool.ok()) {
-      return Annotate(pool.status(), StrCat("parsing address pool \"", name, "\""));
-    }
-    config.pools.push_back(*std::move(pool));
-  }
+  STENTOR_ASSIGN_OR_RETURN(ParsedPools parsed, ParsePools(resources));
   for (const model::L2AdvertisementResource* resource : ByName(resources.l2_advertisements)) {
     const auto advertisement = ParseAdvertisement(*resource);
     if (!advertisement.ok()) {
       return Annotate(advertisement.status(),
                       StrCat("parsing l2 advertisement \"", resource->key.name, "\""));
     }
-    for (std::size_t i = 0; i < pools.size(); ++i) {
-      if (Selects(*resource, *pools[i]) && !IsRepetition(*advertisement, config.pools[i])) {
-        config.pools[i].l2_advertisements.push_back(*advertisement);
+    for (ParsedPool& pool : parsed.pools) {
+      if (Selects(*resource, pool) && !IsRepetition(*advertisement, pool.pool)) {
+        pool.pool.l2_advertisements.push_back(*advertisement);
       }
     }
+  }
+  Config config{.pools = {}, .remarks = std::move(parsed.remarks)};
+  for (ParsedPool& pool : parsed.pools) {
+    config.pools.push_back(std::move(pool.pool));
   }
   return config;
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /// \file
-/// From custom resources to one validated configuration. The one parser that controller, speakers
-/// and tests use; messages are MetalLB's (users and their tools grep for them).
+/// From custom resources, and the ConfigMap of MetalLB 0.12 and before, to one validated
+/// configuration. The one parser that controller, speakers and tests use; messages are MetalLB's
+/// (users and their tools grep for them).
 
 #include <optional>
 #include <string>
@@ -48,7 +49,8 @@ struct Pool {
   bool auto_assign = true;
   bool avoid_buggy_ips = false;
   std::optional<ServiceAllocation> service_allocation;
-  std::vector<L2Advertisement> l2_advertisements;  ///< By name.
+  /// The one that an older kind implies, if any, then by name.
+  std::vector<L2Advertisement> l2_advertisements;
 
   [[nodiscard]] bool Contains(const net::IpAddress& address) const;
   friend bool operator==(const Pool&, const Pool&) = default;
@@ -57,6 +59,11 @@ struct Pool {
 /// What the cluster's custom resources say, as a whole. Pools are sorted by name.
 struct Config {
   std::vector<Pool> pools;
+  /// What is valid, but a user should know or change: one line each.
+  std::vector<std::string> remarks = {};
+  /// A kind of pool cannot be read, perhaps only for a moment: that no pool contains an address is
+  /// no reason to take it from the Service that has it.
+  bool pools_may_be_missing = false;
 
   /// The pool that contains `address`; null where there is none. Valid as long as the Config.
   [[nodiscard]] const Pool* FindPool(const net::IpAddress& address) const;
@@ -65,10 +72,27 @@ struct Config {
   friend bool operator==(const Config&, const Config&) = default;
 };
 
+/// The ConfigMap of MetalLB 0.12 and before, unvalidated.
+struct LegacyConfig {
+  model::ObjectKey config_map;
+  std::vector<model::AddressPoolResource> pools;  ///< In its order.
+  std::vector<std::string> ignored;               ///< Keys without effect here: "peers".
+
+  friend bool operator==(const LegacyConfig&, const LegacyConfig&) = default;
+};
+
 /// Everything that a Config is made of, in any order.
+///
+/// A pool of `legacy` that shares its name or an address with a custom resource is left out, and
+/// says so in Config::remarks. Where custom resources define pools and `legacy` was not asked for
+/// by name (--config, which only older manifests give), its pools give out nothing by themselves:
+/// it may have been left behind.
 struct Resources {
-  std::vector<model::IpAddressPoolResource> pools;
-  std::vector<model::L2AdvertisementResource> l2_advertisements;
+  std::vector<model::IpAddressPoolResource> pools = {};
+  std::vector<model::L2AdvertisementResource> l2_advertisements = {};
+  std::vector<model::AddressPoolResource> address_pools = {};
+  std::optional<LegacyConfig> legacy = {};
+  bool legacy_named = false;
 };
 
 /// Validates `resources` as a set: one bad object refuses all of it, so that what worked before

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/config/yaml.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
 #include <cstdint>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -110,6 +112,29 @@ class Converter {
   std::size_t values_ = 0;
 };
 
+// Whether something follows the first document. YAML::LoadAll would tell, but never ends where that
+// begins with a token that opens nothing, such as a comma.
+bool HasSecondDocument(const std::string& text) {
+  class Ignore final : public YAML::EventHandler {
+    void OnDocumentStart(const YAML::Mark&) override {}
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+  };
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Ignore ignore;
+  return parser.HandleNextDocument(ignore) && parser.HandleNextDocument(ignore);
+}
+
 // yaml-cpp builds its tree by recursion: flow collections and block indentation both nest. This
 // bounds them before it sees the text. Brackets within strings count too; none has so many.
 bool NestsTooDeep(std::string_view text) {
@@ -140,14 +165,11 @@ absl::StatusOr<json> ParseYaml(std::string_view text) {
     return absl::InvalidArgumentError(StrCat("nested deeper than ", kMaxDepth, " levels"));
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) {
-      return json(nullptr);
-    }
-    if (documents.size() > 1) {
+    const std::string copy(text);
+    if (HasSecondDocument(copy)) {
       return absl::InvalidArgumentError("more than one YAML document");
     }
-    return Converter().Convert(documents.front(), 0);
+    return Converter().Convert(YAML::Load(copy), 0);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(StrCat("line ", error.mark.line + 1, ": ", error.msg));
   } catch (const std::exception& error) {

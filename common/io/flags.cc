@@ -30,7 +30,8 @@ std::vector<std::string> WithTwoDashes(int argc, char** argv) {
 
 }  // namespace
 
-void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
+void AddCommonFlags(CLI::App& app, CommonFlags& flags, const std::string& version) {
+  app.set_version_flag("--version", StrCat(app.get_name(), " ", version));
   app.add_option("--kubeconfig", flags.kubeconfig,
                  "Kubeconfig file; without it KUBECONFIG, else the cluster this pod runs in");
   app.add_option("--namespace", flags.name_space,
@@ -52,7 +53,21 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
          "Least level that is logged: all, debug, info, warn, error, none (default info)")
       ->type_name("LEVEL");
   AddAdminFlags(app, flags.admin);
-  // What this version does not serve is accepted, so that manifests start it unchanged.
+  app.add_option_function<std::string>(
+      "--config",
+      [&flags](const std::string& name) {
+        flags.config_map = name;
+        flags.config_map_named = true;
+      },
+      "ConfigMap with the configuration of MetalLB 0.12 and before, in the same namespace; read "
+      "where it exists (default config)");
+  // What this version does not serve is accepted, so that manifests of any version of MetalLB since
+  // 0.9 start it unchanged.
+  AddIgnoredFlag(app, flags, "--config-ns", IgnoredFlag::kText,
+                 "Namespace of that ConfigMap, for use outside of a cluster");
+  AddIgnoredFlag(app, flags, "--disable-epslices", IgnoredFlag::kSwitch,
+                 "Read Endpoints although EndpointSlices are there");
+  AddIgnoredFlag(app, flags, "--enable-pprof", IgnoredFlag::kSwitch, "Go's profiler");
   AddIgnoredFlag(app, flags, "--pprof-bind-address", IgnoredFlag::kText,
                  "Address of Go's profiler");
 }

@@ -24,6 +24,8 @@ struct CommonFlags {
   std::string name_space;  ///< Empty until ResolveNamespace().
   std::string pod_name;
   std::string load_balancer_class;
+  std::string config_map = "config";  ///< Of MetalLB 0.12 and before, in the same namespace.
+  bool config_map_named = false;      ///< --config was given.
   obs::Level log_level = obs::Level::kInfo;
   AdminSettings admin;
   /// Flags that were given but have no effect in this version; to be reported once at start.
@@ -31,7 +33,8 @@ struct CommonFlags {
 };
 
 /// Adds the common flags to `app`, which fills `flags` while it parses. `flags` must outlive `app`.
-void AddCommonFlags(CLI::App& app, CommonFlags& flags);
+/// --version prints the app's name and `version`, and ends.
+void AddCommonFlags(CLI::App& app, CommonFlags& flags, const std::string& version);
 
 /// Adds a flag of MetalLB's that means nothing here: with a value (`kText`) or without (`kSwitch`).
 /// Where it is given, its name is appended to `flags.ignored`.

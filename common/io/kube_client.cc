@@ -56,6 +56,11 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
     timer_.Disarm();
   }
 
+  void PollSoon(Duration least) {
+    reflector_.PollSoon(loop_.Now(), least);
+    Advance();
+  }
+
   // Carries out what the reflector wants next.
   void Advance() {
     if (stopped_) {
@@ -103,6 +108,7 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
       }
     }
     if (output.list_complete) {
+      ever_read_ = true;
       Call(handlers_.on_synced);
     }
     Report(output);
@@ -110,7 +116,17 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
   }
 
   void Report(const kube::ReflectorOutput& output) {
-    if (output.trouble) {
+    if (output.polling) {
+      Call(handlers_.on_polling);
+    }
+    if (output.trouble && !ever_read_ && !stopped_ && handlers_.on_refused &&
+        (absl::IsPermissionDenied(*output.trouble) || absl::IsNotFound(*output.trouble))) {
+      trouble_.reset();  // of the connection, if any: this is an answer
+      if (handlers_.on_refused(Explain(*output.trouble, resource_, server_)) ==
+          RetryPace::kPatient) {
+        reflector_.Postpone(loop_.Now());
+      }
+    } else if (output.trouble) {
       const absl::Status explained = Explain(*output.trouble, resource_, server_);
       if (!trouble_ || *trouble_ != explained) {
         trouble_ = explained;
@@ -138,6 +154,7 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
   Timer timer_;
   std::unique_ptr<kube::KubeCall> call_;
   std::optional<absl::Status> trouble_;
+  bool ever_read_ = false;
   bool stopped_ = false;
 };
 
@@ -145,6 +162,7 @@ class Handle final : public WatchHandle {
  public:
   explicit Handle(std::shared_ptr<Watcher> watcher) : watcher_(std::move(watcher)) {}
   ~Handle() override { watcher_->Stop(); }
+  void PollSoon(Duration least) override { watcher_->PollSoon(least); }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 

@@ -40,6 +40,12 @@ struct ResourceWatch {
   std::string label_selector;
 };
 
+/// How soon a resource that is refused is asked for again.
+enum class RetryPace : std::uint8_t {
+  kSoon,     ///< Within 10 s: nothing goes on without it.
+  kPatient,  ///< Later and later, up to 5 min: a grant or a CRD may still come.
+};
+
 /// All are optional and run on the event loop's thread, never from within Watch().
 struct WatchHandlers {
   /// New or changed. An object whose resourceVersion is known is not repeated.
@@ -50,6 +56,11 @@ struct WatchHandlers {
   /// The resource can't be read: once for each different reason, in one line fit for a user. It is
   /// retried without end.
   std::function<void(const absl::Status& status)> on_trouble;
+  /// For a resource that older manifests don't grant or know: as long as it has never been read,
+  /// each attempt that is refused (PermissionDenied, NotFound) comes here instead of on_trouble.
+  std::function<RetryPace(const absl::Status& status)> on_refused;
+  /// To list is allowed, to watch is not: from now on the list is polled, every 10 s.
+  std::function<void()> on_polling;
   /// It can be read again, after on_trouble.
   std::function<void()> on_recovered;
 };
@@ -58,6 +69,9 @@ struct WatchHandlers {
 class WatchHandle {
  public:
   virtual ~WatchHandle() = default;
+  /// A sign that the resource has changed: where it is polled, it is asked for now, at most once
+  /// within `least`.
+  virtual void PollSoon(Duration least) = 0;
 };
 
 class KubeClient {

@@ -231,6 +231,47 @@ absl::StatusOr<model::EndpointSlice> DecodeEndpointSlice(const json& json) {
   return Finish(std::move(slice), error, "EndpointSlice", key);
 }
 
+model::ObjectKey EndpointsKey(const model::ObjectKey& service) {
+  return {service.name_space, StrCat("endpoints/", service.name)};
+}
+
+absl::StatusOr<model::EndpointSlice> DecodeEndpoints(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::EndpointSlice slice;
+  const model::ObjectKey key = Key(root.At("metadata"));
+  slice.key = EndpointsKey(key);
+  slice.service_name = key.name;
+  const auto add = [&slice](const JsonCursor& list, bool can_serve) {
+    list.ForEach([&](const JsonCursor& address) {
+      slice.endpoints.push_back({.node = address.At("nodeName").String(), .can_serve = can_serve});
+    });
+  };
+  root.At("subsets").ForEach([&](const JsonCursor& subset) {
+    add(subset.At("addresses"), true);
+    add(subset.At("notReadyAddresses"), false);
+  });
+  // A pod is listed once for each set of ports; what counts is on which nodes somebody can serve.
+  std::ranges::sort(slice.endpoints);
+  const auto repeated = std::ranges::unique(slice.endpoints);
+  slice.endpoints.erase(repeated.begin(), repeated.end());
+  slice.endpoints.shrink_to_fit();
+  return Finish(std::move(slice), error, "Endpoints", key);
+}
+
+absl::StatusOr<model::ConfigMapEntry> DecodeConfigMapEntry(const json& json, const char* name) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::ConfigMapEntry entry;
+  entry.key = Key(root.At("metadata"));
+  const JsonCursor data = root.At("data");
+  if (const JsonCursor text = data.At(name); text.IsPresent()) {
+    entry.text = text.String();
+  }
+  const model::ObjectKey key = entry.key;
+  return Finish(std::move(entry), error, "ConfigMap", key);
+}
+
 absl::StatusOr<model::Node> DecodeNode(const json& json) {
   absl::Status error;
   const JsonCursor root(json, &error);
@@ -282,6 +323,20 @@ absl::StatusOr<model::IpAddressPoolResource> DecodeIpAddressPool(const json& jso
   pool.service_selectors = Selectors(allocation.At("serviceSelectors"));
   const model::ObjectKey key = pool.key;
   return Finish(std::move(pool), error, "IPAddressPool", key);
+}
+
+absl::StatusOr<model::AddressPoolResource> DecodeAddressPool(const json& json) {
+  absl::Status error;
+  const JsonCursor root(json, &error);
+  model::AddressPoolResource pool;
+  pool.key = Key(root.At("metadata"));
+  const JsonCursor spec = root.At("spec");
+  pool.protocol = spec.At("protocol").String();
+  pool.addresses = Strings(spec.At("addresses"));
+  pool.auto_assign = spec.At("autoAssign").Bool(true);
+  pool.avoid_buggy_ips = spec.At("avoidBuggyIPs").Bool(false);
+  const model::ObjectKey key = pool.key;
+  return Finish(std::move(pool), error, "AddressPool", key);
 }
 
 absl::StatusOr<model::L2AdvertisementResource> DecodeL2Advertisement(const json& json) {

@@ -43,6 +43,18 @@ enum class Verbatim : std::uint8_t { kKeep, kDrop };
     const nlohmann::json& json);
 [[nodiscard]] absl::StatusOr<model::L2AdvertisementResource> DecodeL2Advertisement(
     const nlohmann::json& json);
+[[nodiscard]] absl::StatusOr<model::AddressPoolResource> DecodeAddressPool(
+    const nlohmann::json& json);
+
+/// core/v1 Endpoints, which tell the same as the slices of a Service, all in one object: the result
+/// has its EndpointsKey(). Endpoints that are alike are one.
+[[nodiscard]] absl::StatusOr<model::EndpointSlice> DecodeEndpoints(const nlohmann::json& json);
+/// A key for the Endpoints of `service` that no slice can have.
+[[nodiscard]] model::ObjectKey EndpointsKey(const model::ObjectKey& service);
+
+/// The entry `name` of a ConfigMap's data.
+[[nodiscard]] absl::StatusOr<model::ConfigMapEntry> DecodeConfigMapEntry(const nlohmann::json& json,
+                                                                         const char* name);
 
 /// metadata.namespace and metadata.name, and metadata.labels, of any object (a Namespace, say).
 [[nodiscard]] absl::StatusOr<model::ObjectKey> DecodeKey(const nlohmann::json& json);

@@ -119,6 +119,23 @@ void Reflector::BackOff(TimePoint now, const absl::Status& status,
   due_ = now + std::max(delay, retry_after.value_or(Duration::zero()));
 }
 
+void Reflector::Postpone(TimePoint now) {
+  if (phase_ == Phase::kListDue && failures_ > 0) {
+    due_ = now + Backoff(options_.patient_backoff, failures_, uniform_);
+  }
+}
+
+void Reflector::PollLater(TimePoint now, Duration delay) {
+  Relist();
+  due_ = now + delay;
+}
+
+void Reflector::PollSoon(TimePoint now, Duration least) {
+  if (phase_ == Phase::kListDue && refusals_ > 0 && failures_ == 0) {
+    due_ = std::min(due_, std::max(now, listed_ + least));
+  }
+}
+
 ReflectorOutput Reflector::OnPage(TimePoint now, const absl::StatusOr<Response>& page) {
   ReflectorOutput output;
   if (phase_ != Phase::kListing) {
@@ -133,6 +150,12 @@ ReflectorOutput Reflector::OnPage(TimePoint now, const absl::StatusOr<Response>&
     failures_ = 0;
     output.healthy = true;
     due_ = now;
+    if (output.list_complete) {
+      listed_ = now;
+      if (polls_left_ > 0 && --polls_left_ > 0) {
+        PollLater(now, options_.poll_interval);
+      }
+    }
     return output;
   }
   if (absl::IsOutOfRange(status) && !continue_.empty()) {
@@ -200,6 +223,7 @@ ReflectorOutput Reflector::OnWatchOpen(TimePoint now) {
   ReflectorOutput output;
   if (phase_ == Phase::kWatching) {
     stream_open_ = true;
+    refusals_ = 0;
     output.healthy = true;
     due_ = now + options_.idle_limit;
   }
@@ -294,6 +318,15 @@ ReflectorOutput Reflector::OnWatchEnd(TimePoint now, const absl::Status& status,
       return output;
     }
     BackOff(now, status, retry_after);
+    return output;
+  }
+  if (absl::IsPermissionDenied(status)) {
+    // The list was granted a moment ago. The first time that may be a credential that has just
+    // expired, or rules that are being replaced; after that it is the verb.
+    ++refusals_;
+    output.polling = refusals_ == 2;
+    polls_left_ = std::min(options_.max_polls, 1 << std::min(refusals_ - 1, 16));
+    PollLater(now, refusals_ == 1 ? options_.refused_backoff.initial : options_.poll_interval);
     return output;
   }
   BackOff(now, status, retry_after);

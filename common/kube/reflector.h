@@ -2,7 +2,8 @@
 #pragma once
 
 /// \file
-/// Keeps up with one resource of the API server: list in pages, then watch, for ever. Pure: answers
+/// Keeps up with one resource of the API server: list in pages, then watch, for ever. Where the
+/// account may list but not watch (pods, in MetalLB's manifests), the list is polled. Pure: answers
 /// and bytes go in; changes, and what to ask next, come out.
 /// https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 
@@ -38,6 +39,12 @@ struct ReflectorOptions {
   BackoffOptions backoff{std::chrono::milliseconds(100), std::chrono::seconds(2)};
   /// After 400, 401, 403, 404: they heal only by somebody's action (a CRD, a ClusterRole).
   BackoffOptions refused_backoff{std::chrono::seconds(1), std::chrono::seconds(10)};
+  /// The same for who can do without the resource: see Postpone().
+  BackoffOptions patient_backoff{std::chrono::seconds(5), std::chrono::seconds(300)};
+  /// Between two lists while to watch is forbidden, which is believed when it is refused twice in
+  /// succession. The watch is tried again after 2, 4 and so on up to `max_polls` lists.
+  Duration poll_interval = std::chrono::seconds(10);
+  int max_polls = 32;
   /// A watch that the server has not answered for this long is given up for a new list.
   Duration open_limit = std::chrono::seconds(30);
   /// A watch without any byte for this long is asked again: bookmarks come about once a minute.
@@ -60,6 +67,7 @@ struct ReflectorOutput {
   bool list_complete = false;           ///< With the deltas before it, all objects are known.
   std::optional<absl::Status> trouble;  ///< An attempt failed; repeated for each attempt.
   bool healthy = false;                 ///< An attempt succeeded.
+  bool polling = false;                 ///< To watch is forbidden: the list is polled from now on.
 };
 
 /// What the caller has to do; it drops whatever call of this reflector is still under way first.
@@ -89,6 +97,11 @@ class Reflector {
   [[nodiscard]] ReflectorOutput OnWatchEnd(TimePoint now, const absl::Status& status,
                                            std::optional<Duration> retry_after);
 
+  /// After `trouble` that is a refusal: who can do without the resource need not ask so soon.
+  void Postpone(TimePoint now);
+  /// While the list is polled: asks for it now, but not within `least` of the last time.
+  void PollSoon(TimePoint now, Duration least);
+
   /// When Next() has to be called, whatever happens.
   [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
 
@@ -110,6 +123,7 @@ class Reflector {
   void Relist();
   void BackOff(TimePoint now, const absl::Status& status, std::optional<Duration> retry_after);
   void Expire(TimePoint now);
+  void PollLater(TimePoint now, Duration delay);
   [[nodiscard]] absl::Status ApplyPage(const Response& response, ReflectorOutput& output);
   [[nodiscard]] absl::Status ApplyItem(nlohmann::json& item, ReflectorOutput& output);
   [[nodiscard]] absl::Status ApplyLine(std::string_view line, ReflectorOutput& output);
@@ -124,8 +138,11 @@ class Reflector {
   TimePoint due_{};     // kListDue, kWatchDue; while kWatching: when it is given up
   TimePoint opened_{};  // when the watch was asked for
   bool stream_open_ = false;
-  int failures_ = 0;  // in succession
-  int restarts_ = 0;  // "expired" (410) in succession, without any event between
+  TimePoint listed_{};  // when the last list was complete
+  int polls_left_ = 0;  // before the watch is tried again
+  int refusals_ = 0;    // of the watch, in succession
+  int failures_ = 0;    // in succession
+  int restarts_ = 0;    // "expired" (410) in succession, without any event between
   std::uint32_t generation_ = 0;
   std::string continue_;          // token of the next page; empty: the first
   std::string resource_version_;  // to watch from

@@ -108,6 +108,26 @@ struct IpAddressPoolResource {
   friend bool operator==(const IpAddressPoolResource&, const IpAddressPoolResource&) = default;
 };
 
+/// metallb.io/v1beta1 AddressPool (MetalLB 0.13), or a pool of the ConfigMap of MetalLB 0.12 and
+/// before, unvalidated: a pool that says itself how it is announced.
+struct AddressPoolResource {
+  ObjectKey key;
+  std::string protocol;  ///< As written: layer2 or bgp.
+  std::vector<std::string> addresses;
+  bool auto_assign = true;
+  bool avoid_buggy_ips = false;
+
+  friend bool operator==(const AddressPoolResource&, const AddressPoolResource&) = default;
+};
+
+/// A core/v1 ConfigMap, of which one entry is of interest.
+struct ConfigMapEntry {
+  ObjectKey key;
+  std::optional<std::string> text;  ///< Absent: there is no such entry.
+
+  friend bool operator==(const ConfigMapEntry&, const ConfigMapEntry&) = default;
+};
+
 /// One of L2Advertisement.spec.preferredNodeSelectors.
 struct PreferredNodeSelector {
   int weight = 0;

@@ -19,16 +19,17 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kComponent = "metallb-controller";
-constexpr const char* kPools = "ipaddresspools.metallb.io";
 constexpr Duration kSecretRetry = 10s;
+// Pools that are applied together come one after the other; so long after the last one they are all
+// there.
+constexpr Duration kFirstPoolsSettle = 3s;
+constexpr Duration kRefusedSecretRetry = 5min;
+// After so many refusals, some seconds, namespaces count as unreadable rather than as not read yet.
+constexpr int kNamespaceRefusals = 4;
 // Conditions of being ready. Whether the configuration is valid is none: that is the user's affair,
 // and a program that is never ready would block the roll-out that brings the remedy.
 constexpr const char* kPoolsRead = "pools read";
 constexpr const char* kServicesRead = "Services read";
-
-std::string PoolsPath(const std::string& name_space) {
-  return StrCat("/apis/metallb.io/v1beta1/namespaces/", name_space, "/ipaddresspools");
-}
 
 obs::Event EventOf(FactKind kind) {
   switch (kind) {
@@ -59,14 +60,22 @@ Controller::Controller(Flags flags, io::EventLoop& loop, io::KubeClient& client,
                 }),
       writes_({}, io::RandomUniform),
       write_timer_(loop),
-      secret_timer_(loop) {}
+      secret_timer_(loop),
+      first_pools_timer_(loop),
+      config_watch_(client, log,
+                    {.name_space = flags_.common.name_space,
+                     .config_map = flags_.common.config_map,
+                     .config_map_named = flags_.common.config_map_named,
+                     .with_advertisements = false},
+                    {.on_change = [this] { ScheduleFlush(); },
+                     .on_unreadable = [this] { ++metrics_.client.update_errors; }}) {}
 
 Controller::~Controller() = default;
 
 void Controller::Start() {
   health_.Set(kPoolsRead, false);
   health_.Set(kServicesRead, false);
-  WatchPools();
+  config_watch_.Start();
   WatchServices();
   EnsureMemberlistSecret();
 }
@@ -123,36 +132,6 @@ void Controller::OnService(const nlohmann::json& object) {
   ScheduleFlush();
 }
 
-void Controller::WatchPools() {
-  io::WatchHandlers handlers = Handlers(kPools);
-  handlers.on_upsert = [this](const nlohmann::json& object) {
-    const auto key = kube::DecodeKey(object);
-    if (!key.ok()) {
-      Unreadable(key.status());
-      return;
-    }
-    auto pool = kube::DecodeIpAddressPool(object);
-    const auto known = pools_.find(*key);
-    if (known == pools_.end() || known->second != pool) {  // status updates change nothing here
-      pools_.insert_or_assign(*key, std::move(pool));
-      config_due_ = true;
-      ScheduleFlush();
-    }
-  };
-  handlers.on_delete = [this](const model::ObjectKey& key) {
-    config_due_ = pools_.erase(key) > 0 || config_due_;
-    ScheduleFlush();
-  };
-  handlers.on_synced = [this] {
-    pools_synced_ = true;
-    health_.Set(kPoolsRead, true);
-    config_due_ = true;
-    ScheduleFlush();
-  };
-  watches_.push_back(client_.Watch({.name = kPools, .path = PoolsPath(flags_.common.name_space)},
-                                   std::move(handlers)));
-}
-
 void Controller::WatchNamespaces() {
   io::WatchHandlers handlers = Handlers("namespaces");
   handlers.on_upsert = [this](const nlohmann::json& object) {
@@ -170,55 +149,96 @@ void Controller::WatchNamespaces() {
     ScheduleFlush();
   };
   handlers.on_synced = [this] {
+    if (namespace_refusals_ >= kNamespaceRefusals) {
+      log_.Log(obs::Event::kApiRecovered, "namespaces can be read now",
+               {{"resource", "namespaces"}});
+    }
     reconciler_.NamespacesSynced();
     ScheduleFlush();
   };
+  handlers.on_refused = [this](const absl::Status& status) { return NamespacesRefused(status); };
   watches_.push_back(
       client_.Watch({.name = "namespaces", .path = "/api/v1/namespaces"}, std::move(handlers)));
+}
+
+// Manifests of MetalLB before 0.13.10 don't grant them; nor do those versions know the selectors
+// that need them.
+io::RetryPace Controller::NamespacesRefused(const absl::Status& status) {
+  if (++namespace_refusals_ < kNamespaceRefusals) {
+    return io::RetryPace::kSoon;
+  }
+  if (namespace_refusals_ == kNamespaceRefusals) {
+    log_.Log(obs::Event::kResourceRefused,
+             StrCat(std::string(status.message()),
+                    "; without their labels, no namespace matches the namespaceSelectors of pools"),
+             {{"resource", "namespaces"}});
+    reconciler_.NamespacesSynced();
+    ScheduleFlush();
+  }
+  return io::RetryPace::kPatient;
 }
 
 void Controller::EnsureMemberlistSecret() {
   if (flags_.memberlist_secret.empty()) {
     return;
   }
-  CreateMemberlistSecret(
-      client_, log_,
-      {.name_space = flags_.common.name_space,
-       .name = flags_.memberlist_secret,
-       .deployment = flags_.deployment},
-      [this] { secret_timer_.ArmAfter(kSecretRetry, [this] { EnsureMemberlistSecret(); }); });
+  CreateMemberlistSecret(client_, log_,
+                         {.name_space = flags_.common.name_space,
+                          .name = flags_.memberlist_secret,
+                          .deployment = flags_.deployment},
+                         [this](const absl::Status& why) { MemberlistSecretFailed(why); });
 }
 
-void Controller::ParseConfig() {
-  if (!pools_synced_ || !std::exchange(config_due_, false)) {
+void Controller::MemberlistSecretFailed(const absl::Status& why) {
+  const bool refused = absl::IsPermissionDenied(why);
+  if (!refused) {
+    log_.Log(obs::Event::kWriteFailed, std::string(why.message()));
+  } else if (!std::exchange(secret_refused_, true)) {
+    log_.Log(obs::Event::kResourceRefused,
+             StrCat(std::string(why.message()),
+                    "; if it does not exist, create it, or speakers don't seal their datagrams"),
+             {{"resource", "secrets"}});
+  }
+  secret_timer_.ArmAfter(refused ? kRefusedSecretRetry : kSecretRetry,
+                         [this] { EnsureMemberlistSecret(); });
+}
+
+void Controller::TakeConfig() {
+  health_.Set(kPoolsRead, config_watch_.Settled());
+  auto config = config_watch_.Take();
+  if (!config) {
     return;
   }
   ++metrics_.client.updates;
-  config::Resources resources;
-  absl::Status unreadable;
-  for (const auto& [key, pool] : pools_) {
-    if (pool.ok()) {
-      resources.pools.push_back(*pool);
-    } else {
-      unreadable.Update(pool.status());
-    }
-  }
-  // Without the pools that can't be read, their Services would lose what they have.
-  auto config =
-      unreadable.ok() ? config::Parse(resources) : absl::StatusOr<config::Config>(unreadable);
-  if (!config.ok()) {
+  if (!config->ok()) {
     metrics_.client.ConfigRefused();
-    log_.Log(obs::Event::kConfigStale, std::string(config.status().message()));
     return;
   }
-  log_.Log(obs::Event::kConfigLoaded, StrCat(config->pools.size(), " address pools"));
   // Namespaces are only read where a pool asks for their labels.
-  if (!namespaces_watched_ && config->SelectsByNamespaceLabels()) {
+  if (!namespaces_watched_ && (*config)->SelectsByNamespaceLabels()) {
     namespaces_watched_ = true;
     WatchNamespaces();
   }
-  metrics_.ConfigLoaded(*config);
-  reconciler_.SetConfig(*std::move(config));
+  metrics_.ConfigLoaded(**config);
+  PutInForce(**std::move(config));
+}
+
+// Where pools come to a cluster that had none, somebody restores it or changes over to us: whoever
+// has an address of a pool that is not there yet keeps it.
+void Controller::PutInForce(config::Config config) {
+  if (!pools_seen_ && config.pools.empty()) {
+    first_pools_awaited_ = true;
+  } else if (!config.pools.empty() && first_pools_awaited_) {
+    config::Config settled = config;
+    config.pools_may_be_missing = true;
+    first_pools_timer_.ArmAfter(kFirstPoolsSettle, [this, settled = std::move(settled)] {
+      first_pools_awaited_ = false;
+      reconciler_.SetConfig(settled);
+      ScheduleFlush();
+    });
+  }
+  pools_seen_ = pools_seen_ || !config.pools.empty();
+  reconciler_.SetConfig(std::move(config));
 }
 
 void Controller::ScheduleFlush() {
@@ -229,7 +249,7 @@ void Controller::ScheduleFlush() {
 
 void Controller::Flush() {
   flush_scheduled_ = false;
-  ParseConfig();
+  TakeConfig();
   CarryOut();
   SendDueWrites();
   if (reconciler_.Started() && !std::exchange(ready_told_, true)) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/io/config_watch.h"
 #include "common/io/event_loop.h"
 #include "common/io/kube_client.h"
 #include "common/kube/work_queue.h"
@@ -39,13 +40,15 @@ class Controller {
  private:
   [[nodiscard]] io::WatchHandlers Handlers(const std::string& resource);
   void WatchServices();
-  void WatchPools();
   void WatchNamespaces();
+  io::RetryPace NamespacesRefused(const absl::Status& status);
   void EnsureMemberlistSecret();
+  void MemberlistSecretFailed(const absl::Status& why);
 
   void OnService(const nlohmann::json& object);
   void Unreadable(const absl::Status& status);
-  void ParseConfig();
+  void TakeConfig();
+  void PutInForce(config::Config config);
 
   void ScheduleFlush();
   void Flush();
@@ -67,12 +70,14 @@ class Controller {
   kube::WorkQueue writes_;
   io::Timer write_timer_;
   io::Timer secret_timer_;
+  io::Timer first_pools_timer_;
   std::map<model::ServiceKey, WriteStatus> pending_;  // asked for and not yet sent
-  // As it is written, or why it can't be read.
-  std::map<model::ObjectKey, absl::StatusOr<model::IpAddressPoolResource>> pools_;
-  bool pools_synced_ = false;
-  bool config_due_ = false;
+  io::ConfigWatch config_watch_;
+  bool pools_seen_ = false;
+  bool first_pools_awaited_ = false;  // the start found none, and not all that come may be there
   bool namespaces_watched_ = false;
+  int namespace_refusals_ = 0;
+  bool secret_refused_ = false;
   bool flush_scheduled_ = false;
   bool ready_told_ = false;
   std::vector<std::unique_ptr<io::WatchHandle>> watches_;

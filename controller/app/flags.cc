@@ -11,7 +11,7 @@ io::ParseOutcome ParseFlags(int argc, char** argv, Flags& flags) {
 
   CLI::App app("Gives addresses of IPAddressPools to Services of type LoadBalancer.",
                "stentor-controller");
-  io::AddCommonFlags(app, flags.common);
+  io::AddCommonFlags(app, flags.common, STENTOR_VERSION);
   app.add_option("--ml-secret-name", flags.memberlist_secret,
                  "Secret with the key of the speakers' membership; made where it is missing")
       ->envname("METALLB_ML_SECRET_NAME");

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
 
@@ -51,46 +52,45 @@ std::string UidOf(const std::string& object) {
 }
 
 void Create(io::KubeClient& client, const obs::Logger& log, const MemberlistSecret& secret,
-            const std::string& owner_uid, const std::function<void()>& retry_later) {
+            const std::string& owner_uid, const std::function<void(const absl::Status&)>& failed) {
   const std::string name = secret.name_space + "/" + secret.name;
-  client.Request(
-      {.method = "POST",
-       .path = StrCat("/api/v1/namespaces/", secret.name_space, "/secrets"),
-       .body = SecretBody(secret, owner_uid)},
-      [&log, name, retry_later](const absl::StatusOr<kube::Response>& response) {
-        const absl::Status status = response.ok() ? kube::StatusOf(*response) : response.status();
-        if (status.ok()) {
-          log.Log(obs::Event::kMemberlistSecretCreated,
-                  StrCat("Secret ", name, " did not exist and has been created"));
-        } else if (!absl::IsAlreadyExists(status)) {
-          log.Log(
-              obs::Event::kWriteFailed,
-              StrCat("Secret ", name, " could not be created: ", std::string(status.message())));
-          retry_later();
-        }
-      });
+  client.Request({.method = "POST",
+                  .path = StrCat("/api/v1/namespaces/", secret.name_space, "/secrets"),
+                  .body = SecretBody(secret, owner_uid)},
+                 [&log, name, failed](const absl::StatusOr<kube::Response>& response) {
+                   const absl::Status status =
+                       response.ok() ? kube::StatusOf(*response) : response.status();
+                   if (status.ok()) {
+                     log.Log(obs::Event::kMemberlistSecretCreated,
+                             StrCat("Secret ", name, " did not exist and has been created"));
+                   } else if (!absl::IsAlreadyExists(status)) {
+                     failed(Annotate(status, StrCat("Secret ", name, " could not be created")));
+                   }
+                 });
 }
 
 }  // namespace
 
 void CreateMemberlistSecret(io::KubeClient& client, const obs::Logger& log,
-                            const MemberlistSecret& secret, std::function<void()> retry_later) {
+                            const MemberlistSecret& secret,
+                            std::function<void(const absl::Status& why)> failed) {
   if (secret.deployment.empty()) {
-    Create(client, log, secret, "", retry_later);
+    Create(client, log, secret, "", failed);
     return;
   }
   client.Request({.path = StrCat("/apis/apps/v1/namespaces/", secret.name_space, "/deployments/",
                                  secret.deployment)},
-                 [&client, &log, secret, retry_later = std::move(retry_later)](
-                     const absl::StatusOr<kube::Response>& response) {
+                 [&client, &log, secret,
+                  failed = std::move(failed)](const absl::StatusOr<kube::Response>& response) {
                    const absl::Status status =
                        response.ok() ? kube::StatusOf(*response) : response.status();
                    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
-                     retry_later();  // not without an owner that may well be there
+                     // not without an owner that may well be there
+                     failed(Annotate(status, StrCat("Deployment ", secret.deployment)));
                      return;
                    }
                    const bool found = status.ok();
-                   Create(client, log, secret, found ? UidOf(response->body) : "", retry_later);
+                   Create(client, log, secret, found ? UidOf(response->body) : "", failed);
                  });
 }
 

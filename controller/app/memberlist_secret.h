@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "absl/status/status.h"
 #include "common/io/kube_client.h"
 #include "common/obs/log.h"
 
@@ -19,9 +20,10 @@ struct MemberlistSecret {
 
 /// Creates the Secret with the key that the speakers share, unless it exists: key `secretkey`, 16
 /// random octets in base64 without padding, as MetalLB makes it. The key is never read nor logged.
-/// Where the API server does not answer, `retry_later` is called once, to call this again.
-/// `client` and `log` must outlive the answer.
+/// Where that can't be done, `failed` is called once, with a message fit for a user. `client` and
+/// `log` must outlive the answer.
 void CreateMemberlistSecret(io::KubeClient& client, const obs::Logger& log,
-                            const MemberlistSecret& secret, std::function<void()> retry_later);
+                            const MemberlistSecret& secret,
+                            std::function<void(const absl::Status& why)> failed);
 
 }  // namespace stentor::controller

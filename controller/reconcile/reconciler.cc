@@ -98,6 +98,7 @@ class Reconciler::Impl {
   void Settle(const model::ServiceKey& key);
   [[nodiscard]] bool IsOfClass(const model::Service& service) const;
   [[nodiscard]] bool IsOurLeftover(const Record& record) const;
+  [[nodiscard]] bool MayBeOfMissingPool(const Record& record) const;
   [[nodiscard]] const model::Labels* LabelsOfNamespace(const std::string& name) const;
   void Publish(const model::ServiceKey& key, Record& record, const Standing& standing);
   void Report(Record& record, const Standing& standing);
@@ -165,8 +166,12 @@ void Reconciler::Impl::ApplyConfig() {
   if (config_ == next) {
     return;
   }
+  const bool pools_were_missing = config_ && config_->pools_may_be_missing;
   config_ = std::move(next);
   allocator.SetPools(config_->pools);
+  if (started_ && pools_were_missing) {
+    AdoptClaims();  // of those who were left alone: before what they have is given to others
+  }
   for (const auto& [key, record] : records_) {
     due.insert(key);
   }
@@ -229,6 +234,16 @@ bool Reconciler::Impl::IsOurLeftover(const Record& record) const {
           (options_.load_balancer_class.empty() && !service.ingress_ips.empty()));
 }
 
+// It has had its address since before we started, and a pool that can't be read at the moment may
+// be where that is from: it is left alone, until the pool is there or known not to be.
+bool Reconciler::Impl::MayBeOfMissingPool(const Record& record) const {
+  const AddressList addresses = StatusAddresses(*record.service);
+  return config_->pools_may_be_missing && record.ingress.empty() && !addresses.empty() &&
+         std::ranges::any_of(addresses, [this](const net::IpAddress& address) {
+           return config_->FindPool(address) == nullptr;
+         });
+}
+
 const model::Labels* Reconciler::Impl::LabelsOfNamespace(const std::string& name) const {
   const auto it = namespaces.find(name);
   return it == namespaces.end() ? nullptr : &it->second;
@@ -239,8 +254,9 @@ const model::Labels* Reconciler::Impl::LabelsOfNamespace(const std::string& name
 void Reconciler::Impl::AdoptClaims() {
   std::vector<const Record*> claims;
   for (const auto& [key, record] : records_) {
-    if (!record.service->ingress_ips.empty() && record.service->IsLoadBalancer() &&
-        IsOfClass(*record.service) && ClusterFamilies(*record.service) != Families::kUnknown) {
+    if (!record.service->ingress_ips.empty() && !allocator.Find(key) &&
+        record.service->IsLoadBalancer() && IsOfClass(*record.service) &&
+        ClusterFamilies(*record.service) != Families::kUnknown) {
       claims.push_back(&record);
     }
   }
@@ -296,6 +312,9 @@ void Reconciler::Impl::Settle(const model::ServiceKey& key) {
   const model::Service& service = *record.service;
   if (service.IsLoadBalancer() && IsOfClass(service)) {
     record.mine = true;
+    if (MayBeOfMissingPool(record)) {
+      return;
+    }
     Publish(
         key, record,
         Converge(allocator, service, LabelsOfNamespace(key.name_space), !config_->pools.empty()));

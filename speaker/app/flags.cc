@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 
 namespace stentor::speaker {
 
@@ -13,7 +12,7 @@ io::ParseOutcome ParseFlags(int argc, char** argv, Flags& flags) {
 
   CLI::App app("Answers ARP for the addresses of Services whose election this node wins.",
                "stentor-speaker");
-  io::AddCommonFlags(app, flags.common);
+  io::AddCommonFlags(app, flags.common, STENTOR_VERSION);
   app.add_option("--node-name", flags.node_name, "Name of the node this runs on (required)")
       ->envname("METALLB_NODE_NAME");
   app.add_option("--ml-bindaddr", flags.member_bind_address,
@@ -28,6 +27,12 @@ io::ParseOutcome ParseFlags(int argc, char** argv, Flags& flags) {
                  "Folder whose file \"secretkey\" is the key that the speakers share; without it "
                  "METALLB_ML_SECRET_KEY")
       ->envname("METALLB_ML_SECRET_KEY_PATH");
+  app.add_option("--ml-namespace", flags.member_namespace,
+                 "Namespace of the speakers' pods, where --namespace does not say it")
+      ->envname("METALLB_ML_NAMESPACE");
+  app.add_option("--ml-secret-key", flags.member_key,
+                 "The key itself, as MetalLB 0.9 took it; better from METALLB_ML_SECRET_KEY")
+      ->envname("METALLB_ML_SECRET_KEY");
   app.add_flag("--ml-wan-config", flags.wan_profile,
                "Slower membership, for speakers on a wide area network");
   app.add_flag("--ignore-exclude-lb", flags.ignore_exclude_label,
@@ -41,15 +46,15 @@ io::ParseOutcome ParseFlags(int argc, char** argv, Flags& flags) {
   AddIgnoredFlag(app, flags.common, "--frrk8s-secret-passthrough", IgnoredFlag::kSwitch,
                  "How BGP passwords reach frr-k8s");
 
-  io::ParseOutcome outcome = io::Parse(app, argc, argv);
+  const io::ParseOutcome outcome = io::Parse(app, argc, argv);
   if (outcome.go_on && flags.node_name.empty()) {
     std::fprintf(stderr,
                  "stentor-speaker: the node's name is missing: set --node-name or "
                  "METALLB_NODE_NAME (spec.nodeName of the pod)\n");
     return {.go_on = false, .exit_status = 2};
   }
-  if (const char* key = std::getenv("METALLB_ML_SECRET_KEY"); key != nullptr) {
-    flags.member_key = key;
+  if (flags.common.name_space.empty()) {
+    flags.common.name_space = flags.member_namespace;
   }
   return outcome;
 }

@@ -15,6 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kReopenLinksAfter = 1s;
+constexpr Duration kAskForPodsAgain = 2s;
 
 std::string Join(const std::vector<net::IpAddress>& addresses) {
   std::string out;
@@ -39,9 +40,10 @@ obs::Event EventOf(ChangeKind kind) {
       return obs::Event::kMemberSuspected;
     case ChangeKind::kRefuted:
       return obs::Event::kMemberRefuted;
-    case ChangeKind::kDied:
     case ChangeKind::kLeft:
     case ChangeKind::kRemoved:
+      return obs::Event::kMemberLeft;
+    case ChangeKind::kDied:
       return obs::Event::kMemberLost;
     case ChangeKind::kHolding:
       return obs::Event::kMembershipHolding;
@@ -87,7 +89,14 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, io::EventLoop& loop, io::KubeClient
       member_timer_(loop),
       reconciler_({.node = flags_.node_name,
                    .load_balancer_class = flags_.common.load_balancer_class,
-                   .ignore_exclude_label = flags_.ignore_exclude_label}) {}
+                   .ignore_exclude_label = flags_.ignore_exclude_label}),
+      config_watch_(client, log,
+                    {.name_space = flags_.common.name_space,
+                     .config_map = flags_.common.config_map,
+                     .config_map_named = flags_.common.config_map_named,
+                     .leave_out_unreadable = true},
+                    {.on_change = [this] { OnConfigChange(); },
+                     .on_unreadable = [this] { ++metrics_.client.update_errors; }}) {}
 
 SpeakerApp::~SpeakerApp() = default;
 
@@ -186,7 +195,11 @@ void SpeakerApp::NoteTime() {
 void SpeakerApp::OnMemberSocket() {
   member_socket_->Drain(
       [this](const net::IpAddress& source, Bytes bytes) {
-        Carry(membership_->OnDatagram(loop_.Now(), source, bytes));
+        const Actions actions = membership_->OnDatagram(loop_.Now(), source, bytes);
+        if (actions.dropped == MembershipDrop::kUnknownSender && pods_watch_) {
+          pods_watch_->PollSoon(kAskForPodsAgain);  // it may have come since the last list
+        }
+        Carry(actions);
       },
       [this](const net::IpAddress& destination) {
         Carry(membership_->OnUnreachable(loop_.Now(), destination));
@@ -254,7 +267,7 @@ void SpeakerApp::ScheduleReconcile() {
 }
 
 void SpeakerApp::Reconcile() {
-  ParseConfig();
+  TakeConfig();
   if (!AllSynced()) {
     return;
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/io/config_watch.h"
 #include "common/io/event_loop.h"
 #include "common/io/kube_client.h"
 #include "common/obs/health.h"
@@ -69,20 +70,25 @@ class SpeakerApp {
 
   // watches.cc: objects of the API
   void StartWatches();
-  void Add(io::ResourceWatch resource, io::WatchHandlers handlers);
+  [[nodiscard]] std::unique_ptr<io::WatchHandle> Watch(io::ResourceWatch resource,
+                                                       io::WatchHandlers handlers);
   void WatchServices();
-  void WatchSlices();
   void WatchNodes();
-  void WatchPools();
-  void WatchAdvertisements();
-  void WatchPods();
   void Unreadable(const absl::Status& status);
-  void ConfigChanged();
-  void ParseConfig();
-  void SetPeers();
+  void OnConfigChange();
+  void TakeConfig();
   void Synced(const std::string& resource);
   [[nodiscard]] bool AllSynced() const;
   void EmitNodeAssigned(const OwnershipChange& change);
+
+  // endpoints.cc: where Services have endpoints
+  void WatchSlices();
+  void WatchEndpoints();
+  void DropEndpoints();
+
+  // peers.cc: the other speakers
+  void WatchPods();
+  void SetPeers();
 
   const SpeakerInputs inputs_;
   const Flags& flags_;
@@ -105,12 +111,13 @@ class SpeakerApp {
   io::Timer member_timer_;
 
   Reconciler reconciler_;
-  std::map<model::ObjectKey, model::IpAddressPoolResource> pools_;
-  std::map<model::ObjectKey, model::L2AdvertisementResource> advertisements_;
+  io::ConfigWatch config_watch_;
   std::map<model::ObjectKey, model::Pod> pods_;
+  std::unique_ptr<io::WatchHandle> pods_watch_;
+  std::unique_ptr<io::WatchHandle> endpoints_watch_;  // only where slices are refused
+  std::set<model::ObjectKey> endpoints_;              // what it brought
   std::set<model::NodeName> nodes_;
   std::map<std::string, bool> synced_;  // by resource
-  bool config_due_ = false;
   bool reconcile_scheduled_ = false;
   bool stopping_ = false;
   std::vector<std::unique_ptr<io::WatchHandle>> watches_;

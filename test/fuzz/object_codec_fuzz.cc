@@ -25,6 +25,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)kube::DecodePod(*json);
   (void)kube::DecodeIpAddressPool(*json);
   (void)kube::DecodeL2Advertisement(*json);
+  (void)kube::DecodeAddressPool(*json);
+  (void)kube::DecodeEndpoints(*json);
+  (void)kube::DecodeConfigMapEntry(*json, "config");
   (void)kube::DecodeLabelSelector(*json);
   (void)kube::DecodeLabels(*json);
   (void)kube::DecodeService(*json, kube::Verbatim::kDrop);

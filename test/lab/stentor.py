@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stentor's two programs in a lab, started as their manifests would: in-cluster configuration, the accounts and rights
-that deploy/rbac.yaml grants, MetalLB's environment, their own log."""
+that deploy/stentor.yaml grants, MetalLB's environment, their own log."""
 import base64
 import json
 import os
@@ -8,12 +8,14 @@ import pathlib
 import secrets
 import shutil
 
+import yaml
 from processes import Process, wait_for
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 NAMESPACE = "metallb-system"
 LABELS = {"app": "metallb", "component": "speaker"}
+ARGUMENTS = ("--port=0", "--log-level=info")
 
 # What MetalLB's manifests mount at /etc/metallb: interfaces on which nothing is announced.
 EXCLUDED = ["^docker.*", "^cbr.*", "^dummy.*", "^virbr.*", "^lxcbr.*", "^veth.*", "^lo$", "^cali.*", "^tunl.*",
@@ -27,6 +29,13 @@ def bin_folder():
 def missing_programs():
     """Names of Stentor's programs that were not built."""
     return [name for name in ("stentor-controller", "stentor-speaker") if not (bin_folder() / name).exists()]
+
+
+def accounts_and_rights():
+    """The objects of deploy/stentor.yaml that say who may do what. The lab starts the programs itself."""
+    kinds = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    with open(REPOSITORY / "deploy/stentor.yaml") as manifests:
+        return [manifest for manifest in yaml.safe_load_all(manifests) if manifest["kind"] in kinds]
 
 
 class LogView:
@@ -62,13 +71,22 @@ class Stentor:
 
     def install(self):
         """CRDs, accounts, RBAC, the memberlist Secret and the speakers' pods; returns when all of it is served."""
-        lab, api = self._lab, self._lab.control_plane.api
-        crds = sorted((REPOSITORY / "crds").glob("*.yaml"))
-        lab.kubectl("apply", *[word for path in crds for word in ("-f", path)])
-        lab.kubectl("apply", "-f", REPOSITORY / "deploy/rbac.yaml")
-        for plural in ("ipaddresspools", "l2advertisements"):  # "created" is not "served"
+        self._install_kinds(sorted(path.stem for path in (REPOSITORY / "crds").glob("*.yaml")))
+        self._lab.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": accounts_and_rights()}))
+        self._install_objects()
+
+    def _install_kinds(self, plurals):
+        """CRDs of ours, by their names in crds/; none is fine."""
+        if plurals:
+            self._lab.kubectl("apply", *[word for name in plurals for word in ("-f", REPOSITORY / f"crds/{name}.yaml")])
+        for plural in {"ipaddresspools", "l2advertisements", "addresspools"}.intersection(plurals):
+            # "created" is not "served"
             path = f"/apis/metallb.io/v1beta1/namespaces/{NAMESPACE}/{plural}"
-            wait_for(lambda path=path: "items" in api.get(path), 30, f"the API serves {plural}")
+            wait_for(lambda path=path: "items" in self._lab.control_plane.api.get(path), 30, f"the API serves {plural}")
+
+    def _install_objects(self):
+        """What the manifests bring besides, or a cluster makes of them."""
+        lab, api = self._lab, self._lab.control_plane.api
         for account in ("controller", "speaker"):
             wait_for(lambda account=account: api.get(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}"),
                      30, f"the ServiceAccount {account}")
@@ -94,12 +112,15 @@ class Stentor:
         (folder / "account/token").write_text(control_plane.token(NAMESPACE, account))
         (folder / "account/ca.crt").write_text(control_plane.ca.read_text())
         (folder / "account/namespace").write_text(NAMESPACE)
-        if account == "speaker":
-            for path, text in {"ml_secret_key/secretkey": self._key, "metallb/excludel2.yaml":
-                               "announcedInterfacesToExclude: " + json.dumps(EXCLUDED) + "\n"}.items():
-                (folder / "etc" / path).parent.mkdir(exist_ok=True)
-                (folder / "etc" / path).write_text(text)
+        for path, text in self._mounted(account).items():
+            (folder / "etc" / path).parent.mkdir(exist_ok=True)
+            (folder / "etc" / path).write_text(text)
         return folder
+
+    def _mounted(self, account):
+        """What the manifests mount into /etc: path → text."""
+        excluded = "announcedInterfacesToExclude: " + json.dumps(EXCLUDED) + "\n"
+        return {"ml_secret_key/secretkey": self._key, "metallb/excludel2.yaml": excluded} if account == "speaker" else {}
 
     def _program(self, name):
         """A copy that nobody needs rights for (the checkout may be in somebody's home) and no build overwrites."""
@@ -116,20 +137,25 @@ class Stentor:
         kept = {key: os.environ[key] for key in ("PATH", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ}
         environment = {**kept, "KUBERNETES_SERVICE_HOST": self._lab.control_plane.address,
                        "KUBERNETES_SERVICE_PORT": str(self._lab.control_plane.port), "HOME": "/",
-                       "METALLB_NAMESPACE": NAMESPACE, "METALLB_POD_NAME": name, **environment}
-        return Process(name, namespace, [self._program(program), "--port=0", "--log-level=info", *arguments],
-                       self.log(name).path, environment, wrapper=[HERE / "container.sh", folder, rights])
+                       **environment}
+        return Process(name, namespace, [self._program(program), *arguments], self.log(name).path, environment,
+                       wrapper=[HERE / "container.sh", folder, rights])
 
     def log(self, name):
         """The log of `controller` or `speaker-NODE`, over all its starts."""
         return LogView(self._lab.logs / f"{name}.log")
+
+    @staticmethod
+    def _names(pod):
+        return {"METALLB_NAMESPACE": NAMESPACE, "METALLB_POD_NAME": pod}
 
     # -- starting and ending --------------------------------------------------------------------------------------
 
     def start_controller(self, *arguments):
         self.controller = self._start(
             "controller", self._lab.network.control, "stentor-controller", "controller", "nobody",
-            {"METALLB_ML_SECRET_NAME": "memberlist", "METALLB_DEPLOYMENT": "controller"}, arguments)
+            {**self._names("controller"), "METALLB_ML_SECRET_NAME": "memberlist", "METALLB_DEPLOYMENT": "controller"},
+            [*ARGUMENTS, *arguments])
         return self.controller
 
     def stop_controller(self, kill=False):
@@ -141,9 +167,9 @@ class Stentor:
         node = self._lab.network.nodes[node_name]
         self.speakers[node_name] = self._start(
             f"speaker-{node_name}", node.namespace, "stentor-speaker", "speaker", "root-with-net-raw",
-            {"METALLB_NODE_NAME": node_name, "METALLB_HOST": node.address, "METALLB_ML_BIND_ADDR": node.address,
-             "METALLB_ML_LABELS": ",".join(f"{key}={value}" for key, value in LABELS.items()),
-             "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key"}, arguments)
+            {**self._names(f"speaker-{node_name}"), "METALLB_NODE_NAME": node_name, "METALLB_HOST": node.address,
+             "METALLB_ML_BIND_ADDR": node.address, "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key",
+             "METALLB_ML_LABELS": ",".join(f"{key}={value}" for key, value in LABELS.items())}, [*ARGUMENTS, *arguments])
         return self.speakers[node_name]
 
     def start_speakers(self):

@@ -19,12 +19,15 @@ PROGRAMS = ["stentor-controller", "stentor-speaker"]
 
 COMMON = ["--port", "--namespace", "--log-level", "--pprof-bind-address", "--health-probe-port",
           "--lb-class", "--pod-name", "--tls-min-version", "--tls-cipher-suites",
-          "--tls-curve-preferences", "--metrics-cert-dir", "--kubeconfig"]
+          "--tls-curve-preferences", "--metrics-cert-dir", "--kubeconfig", "--config", "--version",
+          # of versions between 0.9 and 0.14, no longer MetalLB's
+          "--config-ns", "--enable-pprof", "--disable-epslices"]
 CONTROLLER = ["--ml-secret-name", "--deployment", "--disable-cert-rotation", "--cert-dir",
               "--cert-service-name", "--webhook-mode", "--webhook-secret", "--webhook-http2"]
 SPEAKER = ["--node-name", "--host", "--ml-bindaddr", "--ml-bindport", "--ml-labels",
            "--ml-secret-key-path", "--ml-wan-config", "--ignore-exclude-lb",
-           "--bgp-debounce-timeout", "--frrk8s-namespace", "--frrk8s-secret-passthrough"]
+           "--bgp-debounce-timeout", "--frrk8s-namespace", "--frrk8s-secret-passthrough",
+           "--ml-namespace", "--ml-secret-key"]
 FLAGS = {"stentor-controller": COMMON + CONTROLLER, "stentor-speaker": COMMON + SPEAKER}
 
 CONTROLLER_AS_METALLB = [
@@ -34,6 +37,16 @@ CONTROLLER_AS_METALLB = [
 SPEAKER_AS_METALLB = [
     "--port=9120", "--health-probe-port=17472", "--log-level=info", "--bgp-debounce-timeout=3000",
     "--ml-wan-config", "--ignore-exclude-lb=true", "--frrk8s-secret-passthrough"]
+
+# Arguments of other versions: 0.9 to 0.12, and 0.13.
+OLDER = {
+    "stentor-controller": [["--port=7472", "--config=config"],
+                           ["--port=7472", "--config-ns=x", "-config", "other"],
+                           ["--port=7472", "--enable-pprof=false", "--disable-epslices"]],
+    "stentor-speaker": [["--port=7472", "--config=config", "--host=192.0.2.1"],
+                        ["--ml-bindaddr=127.0.0.1", "--ml-labels=app=metallb", "--ml-namespace=n",
+                         "--ml-secret-key=s"],
+                        ["--port=7472", "--enable-pprof", "--disable-epslices=true"]]}
 
 KUBECONFIG = """
 apiVersion: v1
@@ -95,6 +108,33 @@ def test_help_explains_each_flag(program):
     assert result.returncode == 0
     for flag in FLAGS[program]:
         assert re.search(rf"^\s*{flag}\b.*\n?.*\w{{3}}", result.stdout, re.MULTILINE), flag
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_version(program):
+    result = run(program, "--version")
+    assert result.returncode == 0 and result.stderr == ""
+    assert re.fullmatch(rf"{program} v\d+\.\d+\.\d+\n", result.stdout)
+
+
+@pytest.mark.parametrize("program, arguments", [
+    (program, arguments) for program in PROGRAMS for arguments in OLDER[program]])
+def test_arguments_of_older_versions_are_accepted(program, arguments):
+    """Which the next error shows: the file that no version of theirs knew."""
+    result = run(program, *arguments, "--kubeconfig=/nonexistent")
+    assert result.returncode == 1, result.stderr
+    assert "cannot read" in result.stdout
+
+
+def test_the_speakers_namespace_is_also_that_of_its_pods(tmp_path):
+    """METALLB_ML_NAMESPACE, as 0.9 had it; METALLB_NAMESPACE comes first."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG.format(server="http://127.0.0.1:1"))
+    for more, expected in (({"METALLB_ML_NAMESPACE": "pods"}, "pods"),
+                           ({"METALLB_ML_NAMESPACE": "pods", "METALLB_NAMESPACE": "own"}, "own")):
+        with Running("stentor-speaker", "--port=0", "--health-probe-port=0", KUBECONFIG=str(path), **more) as running:
+            lines = running.lines_until(lambda lines: any(line["event"] == "starting" for line in lines))
+            assert [line["namespace"] for line in lines if line["event"] == "starting"] == [expected]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

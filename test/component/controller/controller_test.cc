@@ -53,8 +53,10 @@ struct Setup {
   Counts counts;
   obs::Logger log{counts, obs::Level::kDebug};
   obs::Health health{TimePoint{}, std::chrono::seconds(5)};
-  Controller controller{Flags{.common = {.name_space = "metallb-system"}}, loop, client, log,
-                        health};
+  Controller controller;
+
+  explicit Setup(Flags flags = {.common = {.name_space = "metallb-system"}})
+      : controller(std::move(flags), loop, client, log, health) {}
 
   bool Eventually(const std::function<bool()>& condition) {
     return test::RunUntil(loop, condition);
@@ -132,6 +134,93 @@ TEST_CASE("What an address is left on while it is no load balancer is cleared", 
   s.controller.Start();
   REQUIRE(s.Eventually([&] { return s.Address().empty(); }));
   CHECK_FALSE(s.server.Get("services", "default", "web")["metadata"].contains("annotations"));
+}
+
+TEST_CASE("While no pool can be read, nobody loses an address", "[controller]") {
+  Setup s;
+  const int code = GENERATE(403, 404);
+  s.server.Put("ipaddresspools", Pool("pool", "192.0.2.10-192.0.2.19"));
+  s.server.Put("services", HoldingService("192.0.2.10"));
+  json waiting = Service();
+  waiting["metadata"]["name"] = "waiting";
+  s.server.Put("services", waiting);
+  s.server.Inject({.match = "/ipaddresspools", .code = code, .count = 3});
+  s.controller.Start();
+  REQUIRE(s.Eventually([&] { return s.counts.of["apiTrouble"] == 1; }));
+  CHECK(s.Writes() == 0);
+  CHECK_FALSE(s.health.Ready().ok);
+  REQUIRE(s.Eventually([&] { return s.Writes() == 1; }));
+  CHECK(s.Address() == "192.0.2.10");
+  CHECK(s.health.Ready().ok);
+  CHECK(s.counts.of["apiTrouble"] == 1);
+}
+
+TEST_CASE("An address of a pool that cannot be read for a moment stays", "[controller]") {
+  Setup s;
+  s.server.Put("ipaddresspools", Pool("pool", "192.0.2.20-192.0.2.29"));
+  json older = Pool("older", "192.0.2.10-192.0.2.19");
+  older["spec"]["protocol"] = "layer2";
+  s.server.Put("addresspools", older);
+  s.server.Put("services", HoldingService("192.0.2.10"));
+  s.server.Inject({.match = "/addresspools", .code = 403, .count = 1});
+  s.controller.Start();
+  REQUIRE(s.Eventually([&] { return s.counts.of["ready"] == 1; }));
+  CHECK(s.Writes() == 0);
+  REQUIRE(s.Eventually([&] { return s.Writes() == 1; }));  // it names the pool "older" now
+  CHECK(s.Address() == "192.0.2.10");
+}
+
+TEST_CASE("Pools come to a cluster that had none: nobody moves between the first and the last",
+          "[controller]") {
+  Setup s;
+  s.server.Put("services", HoldingService("198.51.100.9"));
+  json waiting = Service();
+  waiting["metadata"]["name"] = "waiting";
+  s.server.Put("services", waiting);
+  s.controller.Start();
+  REQUIRE(s.Eventually([&] { return s.counts.of["ready"] == 1; }));
+  s.server.Put("ipaddresspools", Pool("a-first", "192.0.2.10-192.0.2.19"));
+  REQUIRE(s.Eventually([&] { return s.Writes() == 1; }));  // who waits is served at once
+  s.server.Put("ipaddresspools", Pool("pool", "198.51.100.0/24"));
+  SECTION("and stays where its pool has come") {
+    REQUIRE(s.Eventually([&] { return s.counts.of["configLoaded"] == 3; }));
+    s.server.Put("ipaddresspools", Pool("third", "203.0.113.0/24"));
+    REQUIRE(s.Eventually([&] { return s.counts.of["configLoaded"] == 4; }));
+    CHECK(s.Address() == "198.51.100.9");
+    CHECK(s.Writes() == 1);
+  }
+  SECTION("and moves only when its pool has not come for a while") {
+    s.server.Remove("ipaddresspools", "metallb-system", "pool");
+    REQUIRE(s.Eventually([&] { return s.Writes() == 2; }));
+    CHECK(s.Address() == "192.0.2.11");
+  }
+}
+
+TEST_CASE("Without the right to read namespaces, other pools are served", "[controller]") {
+  Setup s;
+  json selective = Pool("selective", "192.0.2.10-192.0.2.19");
+  selective["spec"]["serviceAllocation"]["namespaceSelectors"] = {
+      {{"matchLabels", {{"team", "blue"}}}}};
+  s.server.Put("ipaddresspools", selective);
+  s.server.Put("ipaddresspools", Pool("pool", "192.0.2.20-192.0.2.29"));
+  s.server.Put("services", Service());
+  s.server.Inject({.match = "/namespaces?", .code = 403, .count = 1000});
+  s.controller.Start();
+  REQUIRE(s.Eventually([&] { return s.Address() == "192.0.2.20"; }));
+  CHECK(s.counts.of["resourceRefused"] == 1);
+  CHECK(s.counts.of["apiTrouble"] == 0);
+}
+
+TEST_CASE("A Secret that may not be made is told of once", "[controller]") {
+  Setup s({.common = {.name_space = "metallb-system"},
+           .memberlist_secret = "memberlist",
+           .deployment = "controller"});
+  s.server.Inject({.match = "/deployments/", .code = 403, .count = 1000});
+  s.server.Inject(
+      {.match = "POST /api/v1/namespaces/metallb-system/secrets", .code = 403, .count = 1000});
+  s.controller.Start();
+  REQUIRE(s.Eventually([&] { return s.counts.of["resourceRefused"] == 1; }));
+  CHECK(s.counts.of["writeFailed"] == 0);
 }
 
 }  // namespace stentor::controller

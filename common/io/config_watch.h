@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// \file
+/// Keeps up with everything that a configuration is made of, and makes it. What the rules are says
+/// common/config/sources.h; here are the watches and the log.
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/config/config.h"
+#include "common/config/sources.h"
+#include "common/io/kube_client.h"
+#include "common/obs/log.h"
+
+namespace stentor::io {
+
+struct ConfigWatchOptions {
+  std::string name_space;         ///< Of all that is watched.
+  std::string config_map;         ///< --config; empty: none is looked at.
+  bool config_map_named = false;  ///< As in config::Sources::Options, and so the others.
+  bool with_advertisements = true;
+  bool leave_out_unreadable = false;
+};
+
+/// Both are called on the event loop's thread.
+struct ConfigWatchHandlers {
+  std::function<void()> on_change;      ///< Take() may have something; Settled() may have changed.
+  std::function<void()> on_unreadable;  ///< An object could not be decoded; it has been logged.
+};
+
+/// Lives on the event loop's thread; `client` and `log` must outlive it.
+class ConfigWatch {
+ public:
+  ConfigWatch(KubeClient& client, const obs::Logger& log, ConfigWatchOptions options,
+              ConfigWatchHandlers handlers);
+  ~ConfigWatch();
+  ConfigWatch(const ConfigWatch&) = delete;
+  ConfigWatch& operator=(const ConfigWatch&) = delete;
+
+  void Start();
+
+  /// Where something changed: the configuration to put in force, or why there is none (what was in
+  /// force before stays). It has been logged.
+  [[nodiscard]] std::optional<absl::StatusOr<config::Config>> Take();
+
+  /// Everything that can be read has been, and it is enough to work with.
+  [[nodiscard]] bool Settled() const { return sources_.Settled(); }
+
+ private:
+  template <typename Decode, typename Set>
+  void Watch(config::Source source, ResourceWatch resource, Decode decode, Set set);
+  void Report();
+  [[nodiscard]] std::string WithoutPools() const;
+  void Tell(const config::Config& config);
+
+  KubeClient& client_;
+  const obs::Logger& log_;
+  const ConfigWatchOptions options_;
+  const ConfigWatchHandlers handlers_;
+  config::Sources sources_;
+  std::array<std::string, config::kSourceCount> refusals_;  // why; empty: it is not refused
+  std::set<config::Source> told_;
+  std::optional<config::Config> told_config_;
+  std::string told_error_;  // empty: the last one was valid
+  std::vector<std::unique_ptr<WatchHandle>> watches_;
+};
+
+}  // namespace stentor::io

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// Pools of kind AddressPool and of the legacy ConfigMap, alone and beside each other and
+/// IPAddressPools.
+
+#include <string>
+
+#include "common/config/config.h"
+#include "test/support/catch.h"
+
+namespace stentor::config {
+namespace {
+
+using model::AddressPoolResource;
+
+AddressPoolResource PoolOf(std::string name, std::string protocol, std::string addresses) {
+  return {.key = {"m", std::move(name)},
+          .protocol = std::move(protocol),
+          .addresses = {std::move(addresses)}};
+}
+
+model::IpAddressPoolResource NewPoolOf(std::string name, std::string addresses) {
+  model::IpAddressPoolResource pool;
+  pool.key = {"m", std::move(name)};
+  pool.addresses = {std::move(addresses)};
+  return pool;
+}
+
+LegacyConfig MapOf(std::vector<AddressPoolResource> pools) {
+  return {.config_map = {"m", "config"}, .pools = std::move(pools), .ignored = {}};
+}
+
+const Pool& Named(const Config& config, const std::string& name) {
+  for (const Pool& pool : config.pools) {
+    if (pool.name == name) {
+      return pool;
+    }
+  }
+  FAIL("there is no pool " << name);
+  return config.pools.front();
+}
+
+bool Remarks(const Config& config, const std::string& words) {
+  for (const std::string& remark : config.remarks) {
+    if (remark.find(words) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Config Valid(const Resources& resources) {
+  auto config = Parse(resources);
+  REQUIRE(config.ok());
+  return *std::move(config);
+}
+
+std::string Refusal(const Resources& resources) {
+  const auto config = Parse(resources);
+  REQUIRE_FALSE(config.ok());
+  CHECK(config.status().code() == absl::StatusCode::kInvalidArgument);
+  return std::string(config.status().message());
+}
+
+}  // namespace
+
+TEST_CASE("Protocol layer2 is announced everywhere, bgp nowhere", "[config]") {
+  std::vector<AddressPoolResource> pools = {PoolOf("b", "bgp", "198.51.100.0/24"),
+                                            PoolOf("a", "layer2", "192.0.2.0/28")};
+  pools[1].auto_assign = false;
+  pools[1].avoid_buggy_ips = true;
+  const bool legacy = GENERATE(false, true);
+  const Config config = legacy ? Valid({.legacy = MapOf(pools)}) : Valid({.address_pools = pools});
+  REQUIRE(config.pools.size() == 2);
+  CHECK(config.pools[0].name == "a");
+  CHECK_FALSE(config.pools[0].auto_assign);
+  CHECK(config.pools[0].avoid_buggy_ips);
+  CHECK(config.pools[0].l2_advertisements ==
+        std::vector<L2Advertisement>{{.name = "a"}});  // all nodes, interfaces and Services
+  CHECK(config.pools[1].l2_advertisements.empty());
+  CHECK(Remarks(config, "pool \"b\" has protocol bgp"));
+  CHECK_FALSE(Remarks(config, "pool \"a\" has"));
+  CHECK(Remarks(config, "ConfigMap m/config") == legacy);
+}
+
+TEST_CASE("An L2Advertisement adds to what a protocol implies", "[config]") {
+  model::L2AdvertisementResource all;
+  all.key = {"m", "all"};
+  model::L2AdvertisementResource named;
+  named.key = {"m", "named"};
+  named.ip_address_pools = {"b"};
+  named.interfaces = {"eth1"};
+  const Config config = Valid({.l2_advertisements = {all, named},
+                               .address_pools = {PoolOf("a", "layer2", "192.0.2.0/28"),
+                                                 PoolOf("b", "bgp", "198.51.100.0/24")}});
+  CHECK(Named(config, "a").l2_advertisements.size() == 1);  // the same again counts once
+  const auto& b = Named(config, "b").l2_advertisements;
+  REQUIRE(b.size() == 2);
+  CHECK(b[0].name == "all");
+  CHECK(b[1].name == "named");
+}
+
+TEST_CASE("Older pools that are not valid are refused in MetalLB's words", "[config]") {
+  struct Case {
+    const char* name;
+    AddressPoolResource pool;
+    const char* words;
+    const char* field;  // within an AddressPool, and within the ConfigMap
+    const char* legacy_field;
+  };
+  const auto c = GENERATE(
+      values<Case>({{"no protocol", PoolOf("p", "", "192.0.2.0/28"),
+                     "address pool is missing the protocol field", "(spec.protocol)",
+                     "(address-pools[0].protocol)"},
+                    {"unknown protocol", PoolOf("p", "arp", "192.0.2.0/28"),
+                     "unknown protocol \"arp\"", "(spec.protocol)", "(address-pools[0].protocol)"},
+                    {"no addresses",
+                     {.key = {"m", "p"}, .protocol = "layer2", .addresses = {}},
+                     "pool has no prefixes defined",
+                     "(spec.addresses)",
+                     "(address-pools[0].addresses)"},
+                    {"no address", PoolOf("p", "layer2", "192.0.2.0/99"),
+                     "invalid CIDR \"192.0.2.0/99\" in pool \"p\"", "(spec.addresses[0])",
+                     "(address-pools[0].addresses[0])"}}));
+  DYNAMIC_SECTION(c.name) {
+    const std::string message = Refusal({.address_pools = {c.pool}});
+    CHECK_THAT(message, Catch::StartsWith("parsing address pool \"p\": ") &&
+                            Catch::Contains(c.words) && Catch::Contains(c.field));
+    const std::string of_map = Refusal({.legacy = MapOf({c.pool})});
+    CHECK_THAT(of_map, Catch::StartsWith("ConfigMap m/config: parsing address pool \"p\": ") &&
+                           Catch::Contains(c.words) && Catch::Contains(c.legacy_field));
+  }
+}
+
+TEST_CASE("Two pools of one name, or with one address, are refused", "[config]") {
+  const auto pool = PoolOf("p", "layer2", "192.0.2.0/28");
+  CHECK_THAT(Refusal({.pools = {NewPoolOf("p", "198.51.100.0/24")}, .address_pools = {pool}}),
+             Catch::Contains("duplicate definition of pool \"p\""));
+  CHECK_THAT(Refusal({.pools = {NewPoolOf("q", "192.0.2.8/32")}, .address_pools = {pool}}),
+             Catch::Contains("overlaps with already defined CIDR"));
+  CHECK_THAT(Refusal({.legacy = MapOf({pool, PoolOf("p", "layer2", "198.51.100.0/24")})}),
+             Catch::StartsWith("ConfigMap m/config: duplicate definition of pool \"p\""));
+  CHECK_THAT(Refusal({.legacy = MapOf({pool, PoolOf("q", "layer2", "192.0.2.8/32")})}),
+             Catch::Contains("overlaps with already defined CIDR"));
+  CHECK_THAT(Refusal({.legacy = MapOf({PoolOf("", "layer2", "192.0.2.8/32")})}),
+             Catch::Contains("missing pool name"));
+}
+
+TEST_CASE("Custom resources come before a ConfigMap that was left behind", "[config]") {
+  const LegacyConfig map =
+      MapOf({PoolOf("same", "layer2", "192.0.2.64/28"), PoolOf("moved", "layer2", "192.0.2.0/24"),
+             PoolOf("other", "layer2", "203.0.113.0/24")});
+  Resources resources{.pools = {NewPoolOf("new", "192.0.2.32/28")},
+                      .address_pools = {PoolOf("same", "bgp", "198.51.100.0/28")},
+                      .legacy = map};
+  SECTION("what it shares is left out, the rest gives nothing by itself") {
+    const Config config = Valid(resources);
+    CHECK(config.pools.size() == 3);
+    CHECK(Remarks(config, "pool \"same\" of the ConfigMap m/config is left out"));
+    CHECK(Remarks(config, "pool \"moved\" of the ConfigMap m/config is left out"));
+    CHECK(Named(config, "same").ranges[0].Contains(*net::IpAddress::Parse("198.51.100.1")));
+    CHECK_FALSE(Named(config, "other").auto_assign);
+    CHECK(Named(config, "other").l2_advertisements.size() == 1);
+    CHECK(Remarks(config, "gives addresses only to Services that ask for them"));
+    CHECK(Named(config, "new").auto_assign);
+  }
+  SECTION("unless --config says that it is meant") {
+    resources.legacy_named = true;
+    const Config config = Valid(resources);
+    CHECK(config.pools.size() == 3);
+    CHECK(Named(config, "other").auto_assign);
+  }
+  SECTION("alone it is meant") {
+    const Config config = Valid({.legacy = MapOf({PoolOf("other", "layer2", "203.0.113.0/24")})});
+    CHECK(Named(config, "other").auto_assign);
+  }
+}
+
+TEST_CASE("Keys of the ConfigMap that have no effect are reported", "[config]") {
+  LegacyConfig map = MapOf({});
+  map.ignored = {"bgp-communities", "peers"};
+  const Config config = Valid({.legacy = map});
+  CHECK(config.pools.empty());
+  CHECK(Remarks(config, "bgp-communities, peers, which have no effect"));
+}
+
+}  // namespace stentor::config
