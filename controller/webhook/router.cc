@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/webhook/router.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/kube/codec.h"
+#include "controller/webhook/admission.h"
+#include "controller/webhook/conversion.h"
+#include "controller/webhook/rules.h"
+
+namespace stentor::controller {
+namespace {
+
+constexpr std::string_view kConvertPath = "/convert";
+
+// AddressPool's is that of MetalLB 0.13.
+constexpr std::array<std::pair<std::string_view, Kind>, 7> kPaths = {{
+    {"/validate-metallb-io-v1beta1-ipaddresspool", Kind::kIpAddressPool},
+    {"/validate-metallb-io-v1beta1-addresspool", Kind::kAddressPool},
+    {"/validate-metallb-io-v1beta1-l2advertisement", Kind::kL2Advertisement},
+    {"/validate-metallb-io-v1beta1-bgpadvertisement", Kind::kBgpAdvertisement},
+    {"/validate-metallb-io-v1beta2-bgppeer", Kind::kBgpPeer},
+    {"/validate-metallb-io-v1beta1-bfdprofile", Kind::kBfdProfile},
+    {"/validate-metallb-io-v1beta1-community", Kind::kCommunity},
+}};
+
+constexpr auto kPath = &std::pair<std::string_view, Kind>::first;
+
+std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
+
+HttpAnswer Error(int status, std::string_view message) {
+  return {.status = status, .content_type = "text/plain", .body = StrCat(message, "\n")};
+}
+
+}  // namespace
+
+bool IsWebhookPath(std::string_view target) {
+  const std::string_view path = PathOf(target);
+  return path == kConvertPath || std::ranges::find(kPaths, path, kPath) != kPaths.end();
+}
+
+HttpAnswer AnswerWebhook(std::string_view target, std::string_view body, const Facts& facts,
+                         std::size_t max_body) {
+  if (!IsWebhookPath(target)) {
+    return Error(404, "no such webhook");
+  }
+  if (body.size() > max_body) {
+    return Error(413, StrCat("the body is longer than ", max_body, " octets"));
+  }
+  auto json = kube::ParseJson(body);
+  if (!json.ok()) {
+    return Error(400, std::string(json.status().message()));
+  }
+  const std::string_view path = PathOf(target);
+  if (path == kConvertPath) {
+    auto converted = AnswerConversionReview(*std::move(json));
+    return converted.ok() ? HttpAnswer{.body = *std::move(converted)}
+                          : Error(400, std::string(converted.status().message()));
+  }
+  const auto request = DecodeAdmissionReview(*std::move(json));
+  if (!request.ok()) {
+    return Error(400, std::string(request.status().message()));
+  }
+  const Kind kind = std::ranges::find(kPaths, path, kPath)->second;
+  return {.body = EncodeAdmissionReview(*request, Review(kind, *request, facts))};
+}
+
+}  // namespace stentor::controller
