@@ -20,7 +20,7 @@ pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 
 # The packages' CMake files name shared libraries only. From archives, only what is used is linked: some fifty files
 # less to map, each with pages of its own, and libpcap without libdbus, libsystemd and what those bring along
-# (speaker/net/pcap_without_dbus.cc). cpprestsdk and what it needs (OpenSSL among it) exist as shared libraries only.
+# (pcap_without_dbus.cc). cpprestsdk and what it needs (OpenSSL among it) exist as shared libraries only.
 if(STENTOR_STATIC)
   get_property(imported DIRECTORY PROPERTY IMPORTED_TARGETS)
   foreach(target IN LISTS imported)
@@ -34,7 +34,10 @@ if(STENTOR_STATIC)
     endif()
   endforeach()
   find_library(STENTOR_PCAP_ARCHIVE libpcap.a REQUIRED)
-  set_target_properties(PkgConfig::PCAP PROPERTIES INTERFACE_LINK_LIBRARIES "${STENTOR_PCAP_ARCHIVE}")
+  # Objects, not an archive: whatever the order of archives, these come first.
+  add_library(stentor_pcap_without_dbus OBJECT ${CMAKE_CURRENT_LIST_DIR}/pcap_without_dbus.cc)
+  set_target_properties(PkgConfig::PCAP PROPERTIES INTERFACE_LINK_LIBRARIES
+    "$<TARGET_OBJECTS:stentor_pcap_without_dbus>;${STENTOR_PCAP_ARCHIVE}")
 endif()
 if(STENTOR_TESTS)
   find_package(Catch2 2.13 REQUIRED)

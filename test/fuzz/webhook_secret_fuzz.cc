@@ -51,11 +51,12 @@ void ReadPem(std::string_view text) {
 void ReadDer(std::string_view der) {
   std::string base64;
   absl::Base64Escape(AbslView(der), &base64);
-  for (std::size_t at = 64; at < base64.size(); at += 65) {
-    base64.insert(at, "\n");
+  std::string lines;
+  for (std::size_t at = 0; at < base64.size(); at += 64) {
+    StrAppend(&lines, base64.substr(at, 64), "\n");
   }
   for (const char* type : {"CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"}) {
-    ReadPem(StrCat("-----BEGIN ", type, "-----\n", base64, "\n-----END ", type, "-----\n"));
+    ReadPem(StrCat("-----BEGIN ", type, "-----\n", lines, "-----END ", type, "-----\n"));
   }
 }
 
