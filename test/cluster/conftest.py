@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lab"), str(HERE.parent / "kubernet
 
 import cluster_prerequisites  # noqa: E402
 from cluster import PROXY_MODES, Cluster  # noqa: E402
+from prerequisites import need  # noqa: E402
 
 # STENTOR_IMAGES: where others than the release preset's are under test.
 IMAGES = pathlib.Path(os.environ.get("STENTOR_IMAGES") or HERE.parents[1] / "build/images")
@@ -25,14 +26,6 @@ def pytest_configure():
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, leave)
-
-
-def need(missing):
-    if missing:
-        reason = "; ".join(missing)
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(f"in CI nothing is skipped: {reason}", pytrace=False)
-        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

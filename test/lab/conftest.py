@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest's side of the lab. A test that cannot run here is skipped by name with its reason; with CI=true nothing is
 skipped: a missing prerequisite is a failure there."""
-import os
 import pathlib
 import sys
 
@@ -12,14 +11,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "kubernetes")]
 
 import prerequisites  # noqa: E402
 from lab import Lab  # noqa: E402
-
-
-def need(missing):
-    if missing:
-        reason = "; ".join(missing)
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(f"in CI nothing is skipped: {reason}", pytrace=False)
-        pytest.skip(reason)
+from prerequisites import need  # noqa: E402
 
 
 @pytest.fixture(scope="session")

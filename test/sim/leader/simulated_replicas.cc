@@ -2,8 +2,6 @@
 #include "test/sim/leader/simulated_replicas.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 namespace stentor::sim {
@@ -20,20 +18,7 @@ using std::chrono::seconds;
 const model::ObjectKey kLease{"metallb-system", "stentor-controller"};
 constexpr std::int64_t kMillion = 1'000'000;
 
-std::uint64_t ChooseSeed() {
-  const char* const wanted = std::getenv("STENTOR_SIM_SEED");
-  const std::uint64_t seed =
-      wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : std::random_device{}();
-  std::printf("STENTOR_SIM_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  return seed;
-}
-
 }  // namespace
-
-std::uint64_t RunSeed() {
-  static const std::uint64_t seed = ChooseSeed();
-  return seed;
-}
 
 SimulatedReplicas::SimulatedReplicas(const Settings& settings)
     : settings_(settings), random_(settings.seed), server_(kLease), replicas_(settings.count) {

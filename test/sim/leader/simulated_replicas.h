@@ -20,11 +20,9 @@
 #include "common/base/time.h"
 #include "controller/leader/leader_elector.h"
 #include "test/support/lease_server.h"
+#include "test/support/run_seed.h"
 
 namespace stentor::sim {
-
-/// The seed of this run: STENTOR_SIM_SEED, or a new one. Printed once.
-[[nodiscard]] std::uint64_t RunSeed();
 
 struct ApiQuality {
   Duration min_delay = std::chrono::milliseconds(1);  ///< Of one way.

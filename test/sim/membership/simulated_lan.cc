@@ -2,7 +2,6 @@
 #include "test/sim/membership/simulated_lan.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
@@ -13,20 +12,7 @@ namespace {
 
 constexpr std::size_t kSocketBuffer = 1000;  // datagrams that wait for a paused process
 
-std::uint64_t ChooseSeed() {
-  const char* const wanted = std::getenv("STENTOR_SIM_SEED");
-  const std::uint64_t seed =
-      wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : std::random_device{}();
-  std::printf("STENTOR_SIM_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  return seed;
-}
-
 }  // namespace
-
-std::uint64_t RunSeed() {
-  static const std::uint64_t seed = ChooseSeed();
-  return seed;
-}
 
 bool LongRun() { return std::getenv("STENTOR_SIM_LONG") != nullptr; }
 

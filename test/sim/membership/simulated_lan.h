@@ -20,11 +20,9 @@
 #include "common/model/objects.h"
 #include "common/net/ip_address.h"
 #include "speaker/membership/membership.h"
+#include "test/support/run_seed.h"
 
 namespace stentor::sim {
-
-/// The seed of this run: STENTOR_SIM_SEED, or a new one. Printed once.
-[[nodiscard]] std::uint64_t RunSeed();
 
 /// True where STENTOR_SIM_LONG asks for hours instead of minutes.
 [[nodiscard]] bool LongRun();
