@@ -45,6 +45,19 @@ class Claimed {
     return nullptr;
   }
 
+  // Whether every address of `wanted` was read before.
+  [[nodiscard]] bool Covers(const net::IpRange& wanted) const {
+    net::IpAddress from = wanted.first;
+    while (const net::IpPrefix* prefix = Overlapped({from, from})) {
+      const net::IpAddress last = prefix->Range().last;
+      if (last >= wanted.last) {
+        return true;
+      }
+      from = *last.Next();  // there is one: `wanted` goes on
+    }
+    return false;
+  }
+
  private:
   std::map<net::IpAddress, net::IpPrefix> by_first_;
 };
@@ -159,9 +172,15 @@ class Parser {
       input.field = StrCat("address-pools[", i, "]");
       input.config_map = map;
       const std::string& name = input.resource.key.name;
-      if (names_.contains(name) || OverlapsWithCustom(input)) {
+      if (OverlapsWithCustom(input)) {
+        if (!CoveredByCustom(input)) {
+          return Locate(Invalid(StrCat("pool \"", name,
+                                       "\": custom resources define some of its addresses: let "
+                                       "them define all, or none")),
+                        map);
+        }
         Remark(StrCat("pool \"", name, "\" of the ConfigMap ", map,
-                      " is left out: a custom resource has its name or its addresses"));
+                      " is left out: custom resources define its addresses"));
         continue;
       }
       if (beside && !named && input.resource.auto_assign) {
@@ -197,6 +216,13 @@ class Parser {
     return std::ranges::any_of(input.resource.addresses, [this](const std::string& item) {
       const auto range = net::ParseAddressItem(item);
       return range.ok() && custom_.Overlapped(*range) != nullptr;
+    });
+  }
+
+  [[nodiscard]] bool CoveredByCustom(const PoolInput& input) const {
+    return std::ranges::all_of(input.resource.addresses, [this](const std::string& item) {
+      const auto range = net::ParseAddressItem(item);
+      return range.ok() && custom_.Covers(*range);
     });
   }
 

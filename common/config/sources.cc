@@ -85,6 +85,9 @@ void Sources::Delete(Source source, const model::ObjectKey& key) {
 }
 
 void Sources::Synced(Source source) {
+  if (Is(source, State::kRefused)) {
+    refusals_.fill(1);  // rights come back one after the other: what was refused before may be next
+  }
   states_[Index(source)] = State::kRead;
   due_ = true;
 }
@@ -115,9 +118,18 @@ bool Sources::HasCustomPools() const {
          (Is(Source::kAddressPools, State::kRead) && !address_pools_.empty());
 }
 
+// One that is only left behind says nothing about what else there is.
 bool Sources::HasLegacyPools() const {
   return Is(Source::kConfigMap, State::kRead) && legacy_ &&
-         (!legacy_->ok() || !(*legacy_)->pools.empty());
+         (!legacy_->ok() || !(*legacy_)->pools.empty()) &&
+         (options_.config_map_named || !Is(Source::kPools, State::kRefused));
+}
+
+// IPAddressPool and L2Advertisement are granted together: a speaker that knew only the pools would
+// be elected and stay silent.
+bool Sources::KnowsHalf() const {
+  return options_.with_advertisements && !pools_.empty() && Is(Source::kPools, State::kRead) &&
+         Is(Source::kAdvertisements, State::kRefused);
 }
 
 Readiness Sources::readiness() const {
@@ -127,29 +139,24 @@ Readiness Sources::readiness() const {
       return Readiness::kWaiting;
     }
   }
-  if (in_force_) {
-    return Readiness::kReady;
+  if (KnowsHalf()) {
+    return Readiness::kBlocked;  // what is in force stays
   }
-  if (!HasCustomPools() && !HasLegacyPools() && AnyPoolSourceRefused()) {
-    return Readiness::kBlocked;
-  }
-  // IPAddressPool and L2Advertisement are granted together: a speaker that knew only the pools
-  // would be elected and stay silent.
-  const bool half = options_.with_advertisements && !pools_.empty() &&
-                    Is(Source::kPools, State::kRead) &&
-                    Is(Source::kAdvertisements, State::kRefused);
-  return half ? Readiness::kBlocked : Readiness::kReady;
+  const bool none = !HasCustomPools() && !HasLegacyPools() && AnyPoolSourceRefused();
+  return none && !in_force_ ? Readiness::kBlocked : Readiness::kReady;
 }
 
 bool Sources::Settled() const {
   const Readiness now = readiness();
   return now == Readiness::kReady ||
-         (now == Readiness::kBlocked && Is(Source::kPools, State::kRead) && pools_.empty());
+         (now == Readiness::kBlocked &&
+          (in_force_ || (Is(Source::kPools, State::kRead) && pools_.empty())));
 }
 
 bool Sources::Misses(Source source) const {
   const bool needed = source == Source::kPools || source == Source::kAdvertisements;
-  return needed && readiness() == Readiness::kBlocked && !Settled() && Is(source, State::kRefused);
+  return needed && readiness() == Readiness::kBlocked && (!Settled() || KnowsHalf()) &&
+         Is(source, State::kRefused);
 }
 
 std::optional<absl::StatusOr<Config>> Sources::Take() {

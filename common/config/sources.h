@@ -33,7 +33,7 @@ inline constexpr std::size_t kSourceCount = 4;
 /// Whether a configuration can be made.
 enum class Readiness : std::uint8_t {
   kWaiting,  ///< Some source has neither been read nor refused yet.
-  kBlocked,  ///< What is missing can't be done without.
+  kBlocked,  ///< What is missing can't be done without; what is in force stays.
   kReady,
 };
 
@@ -81,6 +81,7 @@ class Sources {
   [[nodiscard]] bool AnyPoolSourceRefused() const;
   [[nodiscard]] bool HasCustomPools() const;
   [[nodiscard]] bool HasLegacyPools() const;
+  [[nodiscard]] bool KnowsHalf() const;
   [[nodiscard]] bool RefusalIsFresh() const;
   void ForgetConfigMap();
   template <typename T>

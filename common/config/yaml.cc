@@ -64,6 +64,9 @@ class Converter {
     if (++values_ > kMaxValues) {
       return Error(node, StrCat("more than ", kMaxValues, " values"));
     }
+    if (node.IsScalar()) {
+      STENTOR_RETURN_IF_ERROR(Count(node));
+    }
     switch (node.Type()) {
       case YAML::NodeType::Scalar:
         // Tag "!" marks a quoted scalar, "!!str" one that is declared a string.
@@ -85,6 +88,13 @@ class Converter {
     return absl::InvalidArgumentError(StrCat("line ", node.Mark().line + 1, ": ", what));
   }
 
+  absl::Status Count(const YAML::Node& scalar) {
+    octets_ += scalar.Scalar().size();
+    return octets_ <= kMaxBytes
+               ? absl::OkStatus()
+               : Error(scalar, StrCat("aliases repeat more than ", kMaxBytes, " octets"));
+  }
+
   absl::StatusOr<json> Sequence(const YAML::Node& node, int depth) {
     json list = json::array();
     for (const YAML::Node& element : node) {
@@ -100,6 +110,7 @@ class Converter {
       if (!member.first.IsScalar()) {
         return Error(member.first, "a key that is not a scalar");
       }
+      STENTOR_RETURN_IF_ERROR(Count(member.first));
       if (object.contains(member.first.Scalar())) {
         return Error(member.first, StrCat("the key \"", member.first.Scalar(), "\" is repeated"));
       }
@@ -110,6 +121,7 @@ class Converter {
   }
 
   std::size_t values_ = 0;
+  std::size_t octets_ = 0;
 };
 
 // Whether something follows the first document. YAML::LoadAll would tell, but never ends where that

@@ -19,6 +19,9 @@ constexpr std::array<const char*, config::kSourceCount> kNames = {
     "ipaddresspools.metallb.io", "l2advertisements.metallb.io", "addresspools.metallb.io",
     "configmaps"};
 
+// Rights come together, if not at the same moment.
+constexpr Duration kOthersAfter = std::chrono::seconds(1);
+
 const char* NameOf(Source source) { return kNames[static_cast<std::size_t>(source)]; }
 
 ResourceWatch Resource(Source source, const std::string& name_space, const char* plural) {
@@ -96,6 +99,11 @@ void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Se
     handlers_.on_change();
   };
   handlers.on_synced = [this, source, name, &refusal] {
+    if (!refusal.empty()) {
+      for (const auto& watch : watches_) {
+        watch->RetryWithin(kOthersAfter);  // rights come together
+      }
+    }
     refusal.clear();
     sources_.Synced(source);
     if (told_.erase(source) > 0) {
@@ -110,7 +118,10 @@ void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Se
     Report();
     handlers_.on_change();
     // While the answer to all of it is outstanding, any of them may be what it takes.
-    return sources_.Settled() ? RetryPace::kPatient : RetryPace::kSoon;
+    return sources_.Settled() && !sources_.Misses(source) ? RetryPace::kPatient : RetryPace::kSoon;
+  };
+  handlers.on_polling = [this, name] {
+    log_.Log(obs::Event::kResourceRefused, PollingMessage(name), {{"resource", name}});
   };
   handlers.on_trouble = [this, name](const absl::Status& status) {
     log_.Log(obs::Event::kApiTrouble, std::string(status.message()), {{"resource", name}});

@@ -56,6 +56,11 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
     timer_.Disarm();
   }
 
+  void RetryWithin(Duration delay) {
+    reflector_.RetryWithin(loop_.Now(), delay);
+    Advance();
+  }
+
   void PollSoon(Duration least) {
     reflector_.PollSoon(loop_.Now(), least);
     Advance();
@@ -163,6 +168,7 @@ class Handle final : public WatchHandle {
   explicit Handle(std::shared_ptr<Watcher> watcher) : watcher_(std::move(watcher)) {}
   ~Handle() override { watcher_->Stop(); }
   void PollSoon(Duration least) override { watcher_->PollSoon(least); }
+  void RetryWithin(Duration delay) override { watcher_->RetryWithin(delay); }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 
@@ -219,6 +225,10 @@ void KubeClient::Begin(Waiting next) {
         const kube::ResponseHandler call = handler;
         call(std::move(response));
       });
+}
+
+std::string PollingMessage(const std::string& resource) {
+  return StrCat("not allowed to watch \"", resource, "\": it is listed every 10 s instead");
 }
 
 }  // namespace stentor::io

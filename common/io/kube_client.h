@@ -65,6 +65,9 @@ struct WatchHandlers {
   std::function<void()> on_recovered;
 };
 
+/// For the log line of on_polling.
+[[nodiscard]] std::string PollingMessage(const std::string& resource);
+
 /// A watch goes on until its handle is destroyed, which a handler may do.
 class WatchHandle {
  public:
@@ -72,6 +75,8 @@ class WatchHandle {
   /// A sign that the resource has changed: where it is polled, it is asked for now, at most once
   /// within `least`.
   virtual void PollSoon(Duration least) = 0;
+  /// A sign that what was refused may be granted now: it is asked for again within `delay`.
+  virtual void RetryWithin(Duration delay) = 0;
 };
 
 class KubeClient {

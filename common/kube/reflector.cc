@@ -125,6 +125,13 @@ void Reflector::Postpone(TimePoint now) {
   }
 }
 
+void Reflector::RetryWithin(TimePoint now, Duration delay) {
+  if (phase_ == Phase::kListDue && failures_ > 0) {
+    due_ = std::min(due_, now + delay);
+    failures_ = 1;
+  }
+}
+
 void Reflector::PollLater(TimePoint now, Duration delay) {
   Relist();
   due_ = now + delay;

@@ -99,6 +99,9 @@ class Reflector {
 
   /// After `trouble` that is a refusal: who can do without the resource need not ask so soon.
   void Postpone(TimePoint now);
+  /// After `trouble`: the next attempt is made within `delay`, and the waits begin anew. For who
+  /// learned that it may succeed now.
+  void RetryWithin(TimePoint now, Duration delay);
   /// While the list is polled: asks for it now, but not within `least` of the last time.
   void PollSoon(TimePoint now, Duration least);
 

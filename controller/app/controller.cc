@@ -87,6 +87,9 @@ void Controller::Collect(obs::MetricSet& metrics) const {
 // What every watch has in common: trouble is told once, and its end too.
 io::WatchHandlers Controller::Handlers(const std::string& resource) {
   io::WatchHandlers handlers;
+  handlers.on_polling = [this, resource] {
+    log_.Log(obs::Event::kResourceRefused, io::PollingMessage(resource), {{"resource", resource}});
+  };
   handlers.on_trouble = [this, resource](const absl::Status& status) {
     log_.Log(obs::Event::kApiTrouble, std::string(status.message()), {{"resource", resource}});
   };
@@ -112,6 +115,7 @@ void Controller::WatchServices() {
   };
   handlers.on_synced = [this] {
     health_.Set(kServicesRead, true);
+    services_read_ = true;
     reconciler_.ServicesSynced();
     departed_.FindOnce();
     ScheduleFlush();
@@ -164,7 +168,8 @@ void Controller::WatchNamespaces() {
 // Manifests of MetalLB before 0.13.10 don't grant them; nor do those versions know the selectors
 // that need them.
 io::RetryPace Controller::NamespacesRefused(const absl::Status& status) {
-  if (++namespace_refusals_ < kNamespaceRefusals) {
+  // One role grants Services and namespaces: who may not read the former yet, may soon read both.
+  if (!services_read_ || ++namespace_refusals_ < kNamespaceRefusals) {
     return io::RetryPace::kSoon;
   }
   if (namespace_refusals_ == kNamespaceRefusals) {
@@ -223,22 +228,23 @@ void Controller::TakeConfig() {
   PutInForce(**std::move(config));
 }
 
-// Where pools come to a cluster that had none, somebody restores it or changes over to us: whoever
-// has an address of a pool that is not there yet keeps it.
+// Pools that are applied together, or come to a cluster that is restored or changes over to us,
+// come one after the other: whoever has an address of one that is not there yet keeps it meanwhile.
 void Controller::PutInForce(config::Config config) {
-  if (!pools_seen_ && config.pools.empty()) {
-    first_pools_awaited_ = true;
-  } else if (!config.pools.empty() && first_pools_awaited_) {
-    config::Config settled = config;
-    config.pools_may_be_missing = true;
-    first_pools_timer_.ArmAfter(kFirstPoolsSettle, [this, settled = std::move(settled)] {
-      first_pools_awaited_ = false;
-      reconciler_.SetConfig(settled);
-      ScheduleFlush();
-    });
+  if (first_pools_settled_ || (config.pools.empty() && !newest_config_)) {
+    reconciler_.SetConfig(std::move(config));
+    return;
   }
-  pools_seen_ = pools_seen_ || !config.pools.empty();
-  reconciler_.SetConfig(std::move(config));
+  newest_config_ = config;
+  first_pools_timer_.ArmAfter(kFirstPoolsSettle, [this] {
+    first_pools_settled_ = true;
+    reconciler_.SetConfig(*std::exchange(newest_config_, std::nullopt));
+    ScheduleFlush();
+  });
+  if (!config.pools.empty()) {  // or it waits for those that follow
+    config.pools_may_be_missing = true;
+    reconciler_.SetConfig(std::move(config));
+  }
 }
 
 void Controller::ScheduleFlush() {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -73,8 +74,9 @@ class Controller {
   io::Timer first_pools_timer_;
   std::map<model::ServiceKey, WriteStatus> pending_;  // asked for and not yet sent
   io::ConfigWatch config_watch_;
-  bool pools_seen_ = false;
-  bool first_pools_awaited_ = false;  // the start found none, and not all that come may be there
+  std::optional<config::Config> newest_config_;  // until the first pools have settled
+  bool first_pools_settled_ = false;
+  bool services_read_ = false;
   bool namespaces_watched_ = false;
   int namespace_refusals_ = 0;
   bool secret_refused_ = false;

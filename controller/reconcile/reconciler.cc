@@ -111,6 +111,7 @@ class Reconciler::Impl {
   // Claims have been adopted. Until a first pool is seen, all is left as it is: whoever restores
   // a cluster, or changes over to this controller, may bring the pools after it.
   bool adopted_ = false;
+  bool unclaimed_in_pools_ = false;  // a claim failed whose addresses are in known pools
   std::map<model::ServiceKey, Record> records_;
   std::uint64_t next_write_ = 1;
   std::uint64_t seen_availability_ = 0;
@@ -234,14 +235,14 @@ bool Reconciler::Impl::IsOurLeftover(const Record& record) const {
           (options_.load_balancer_class.empty() && !service.ingress_ips.empty()));
 }
 
-// It has had its address since before we started, and a pool that can't be read at the moment may
-// be where that is from: it is left alone, until the pool is there or known not to be.
+// It has had its address since before we started and could not claim it, and a pool that can't be
+// read at the moment may be the reason: it is left alone, until the pool is there or known not to
+// be. So is whoever waits for an address, where it could get one that such a Service still shows.
 bool Reconciler::Impl::MayBeOfMissingPool(const Record& record) const {
-  const AddressList addresses = StatusAddresses(*record.service);
-  return config_->pools_may_be_missing && record.ingress.empty() && !addresses.empty() &&
-         std::ranges::any_of(addresses, [this](const net::IpAddress& address) {
-           return config_->FindPool(address) == nullptr;
-         });
+  if (!config_->pools_may_be_missing || allocator.Find(record.service->key)) {
+    return false;
+  }
+  return record.service->ingress_ips.empty() ? unclaimed_in_pools_ : record.ingress.empty();
 }
 
 const model::Labels* Reconciler::Impl::LabelsOfNamespace(const std::string& name) const {
@@ -252,6 +253,7 @@ const model::Labels* Reconciler::Impl::LabelsOfNamespace(const std::string& name
 // Before anything new is given out, whoever has an address in its status gets it back: those with
 // more addresses first, then by name.
 void Reconciler::Impl::AdoptClaims() {
+  unclaimed_in_pools_ = false;
   std::vector<const Record*> claims;
   for (const auto& [key, record] : records_) {
     if (!record.service->ingress_ips.empty() && !allocator.Find(key) &&
@@ -268,9 +270,14 @@ void Reconciler::Impl::AdoptClaims() {
   for (const Record* record : claims) {
     const model::Service& service = *record->service;
     // A claim that can't be kept is dealt with, and told of, when the Service is settled.
+    const AddressList shown = StatusAddresses(service);
     const auto claimed =
-        allocator.Claim(MakeRequest(service, {}, LabelsOfNamespace(service.key.name_space)),
-                        StatusAddresses(service));
+        allocator.Claim(MakeRequest(service, {}, LabelsOfNamespace(service.key.name_space)), shown);
+    if (!claimed.ok() && std::ranges::any_of(shown, [this](const net::IpAddress& address) {
+          return config_->FindPool(address) != nullptr;
+        })) {
+      unclaimed_in_pools_ = true;
+    }
     if (claimed.ok() && !MeetsWishes(service, *claimed)) {
       allocator.Release(service.key);  // or whoever got it already would lose it
     }

@@ -51,7 +51,8 @@ void SpeakerApp::WatchSlices() {
                {{"resource", kSlices}});
       WatchEndpoints();
     }
-    return io::RetryPace::kPatient;
+    // Where neither can be read, nothing goes on.
+    return synced_[kSlices] ? io::RetryPace::kPatient : io::RetryPace::kSoon;
   };
   synced_[kSlices] = false;
   watches_.push_back(Watch({.name = kSlices,

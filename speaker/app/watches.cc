@@ -42,6 +42,11 @@ std::unique_ptr<io::WatchHandle> SpeakerApp::Watch(io::ResourceWatch resource,
     synced_[name] = false;
     handlers.on_synced = [this, name] { Synced(name); };
   }
+  if (!handlers.on_polling) {
+    handlers.on_polling = [this, name] {
+      log_.Log(obs::Event::kResourceRefused, io::PollingMessage(name), {{"resource", name}});
+    };
+  }
   handlers.on_trouble = [this, name](const absl::Status& status) {
     log_.Log(obs::Event::kApiTrouble, std::string(status.message()), {{"resource", name}});
   };

@@ -103,7 +103,10 @@ class Installation:
             self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", check=False)
         kubectl("delete", "service", "-n", "default", "--field-selector=metadata.name!=kubernetes", check=False)
         kubectl("delete", "deployment", "--all", "-n", "default", check=False)
-        kubectl("delete", "--ignore-not-found", "-f", MANIFESTS, "--wait=true", check=False, timeout=ROLLOUT)
+        # First the namespace, then the kinds of what is in it: at once, the namespace would have to wait until it is
+        # noticed that these are gone.
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", check=False, timeout=2 * ROLLOUT)
+        kubectl("delete", "--ignore-not-found", "-f", MANIFESTS, check=False, timeout=2 * ROLLOUT)
 
     # -- what runs --------------------------------------------------------------------------------------------------
 
@@ -121,6 +124,10 @@ class Installation:
     def restart(self, *components):
         for component in components:
             self.cluster.kubectl("rollout", "restart", self.workload(component), "-n", NAMESPACE)
+        self.wait_settled()
+
+    def wait_settled(self):
+        """Rolled out, and the former pods are gone."""
         self.wait_rolled_out()
         wait_for(lambda: len(self.pods()) == 1 + len(self.cluster.nodes), ROLLOUT, "the former pods are gone")
 
@@ -136,8 +143,9 @@ class Installation:
         found = []
         for pod in self.pods():
             name = pod["metadata"]["name"]
-            for line in self.cluster.kubectl("logs", name, "-n", NAMESPACE).splitlines():
-                found.append((name, json.loads(line)))
+            if "deletionTimestamp" not in pod["metadata"]:  # or it may be gone before it is asked
+                for line in self.cluster.kubectl("logs", name, "-n", NAMESPACE).splitlines():
+                    found.append((name, json.loads(line)))
         return found
 
     def services(self):

@@ -72,7 +72,7 @@ def test_nobody_notices(stentor_cluster, tmp_path, way):
         former.install()
         web(cluster, story.order[1:])
         page.run("", kind=way)
-        installation.wait_rolled_out()
+        installation.wait_settled()
 
         story.speaker_is(ADDRESS, story.order[0], deadline=ROLLOUT)
         assert story.page(ADDRESS)

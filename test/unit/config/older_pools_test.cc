@@ -148,22 +148,31 @@ TEST_CASE("Two pools of one name, or with one address, are refused", "[config]")
 }
 
 TEST_CASE("Custom resources come before a ConfigMap that was left behind", "[config]") {
-  const LegacyConfig map =
-      MapOf({PoolOf("same", "layer2", "192.0.2.64/28"), PoolOf("moved", "layer2", "192.0.2.0/24"),
-             PoolOf("other", "layer2", "203.0.113.0/24")});
-  Resources resources{.pools = {NewPoolOf("new", "192.0.2.32/28")},
-                      .address_pools = {PoolOf("same", "bgp", "198.51.100.0/28")},
-                      .legacy = map};
-  SECTION("what it shares is left out, the rest gives nothing by itself") {
+  const LegacyConfig map = MapOf({PoolOf("moved", "layer2", "192.0.2.16-192.0.2.80"),
+                                  PoolOf("same", "layer2", "192.0.2.0/28"),
+                                  PoolOf("other", "layer2", "203.0.113.0/24")});
+  Resources resources{
+      .pools = {NewPoolOf("new", "192.0.2.0/26"), NewPoolOf("same", "192.0.2.64/26")},
+      .legacy = map};
+  SECTION("what they define is left out, the rest gives nothing by itself") {
     const Config config = Valid(resources);
     CHECK(config.pools.size() == 3);
     CHECK(Remarks(config, "pool \"same\" of the ConfigMap m/config is left out"));
     CHECK(Remarks(config, "pool \"moved\" of the ConfigMap m/config is left out"));
-    CHECK(Named(config, "same").ranges[0].Contains(*net::IpAddress::Parse("198.51.100.1")));
     CHECK_FALSE(Named(config, "other").auto_assign);
     CHECK(Named(config, "other").l2_advertisements.size() == 1);
     CHECK(Remarks(config, "gives addresses only to Services that ask for them"));
     CHECK(Named(config, "new").auto_assign);
+  }
+  SECTION("a pool of which they define a part is neither") {
+    resources.pools[1].addresses = {"192.0.2.64/28"};
+    CHECK_THAT(Refusal(resources), Catch::Contains("ConfigMap m/config") &&
+                                       Catch::Contains("pool \"moved\": custom resources define "
+                                                       "some of its addresses"));
+  }
+  SECTION("nor is one whose name they give to other addresses") {
+    resources.legacy = MapOf({PoolOf("new", "layer2", "203.0.113.0/24")});
+    CHECK_THAT(Refusal(resources), Catch::Contains("duplicate definition of pool \"new\""));
   }
   SECTION("unless --config says that it is meant") {
     resources.legacy_named = true;

@@ -79,7 +79,8 @@ TEST_CASE("Whether a configuration can be made of what is read and refused", "[s
     const char* map;      // there is a ConfigMap
     Readiness speaker;
     Readiness controller;
-    bool settled;  // of the speaker
+    bool settled;        // of the speaker
+    bool named = false;  // --config is given, as in manifests of that time
   };
   using enum Readiness;
   const auto c = GENERATE(values<Case>({
@@ -88,12 +89,15 @@ TEST_CASE("Whether a configuration can be made of what is read and refused", "[s
        kReady, false},
       {"one is outstanding", "rrr.", true, false, nullptr, kWaiting, kWaiting, false},
       {"all read, no pool defined yet", "rrrr", false, false, nullptr, kReady, kReady, true},
-      {"0.9.5: a ConfigMap, nothing else", "444r", false, false, kYaml, kReady, kReady, true},
+      {"0.9.5: a ConfigMap, nothing else", "444r", false, false, kYaml, kReady, kReady, true, true},
+      {"a ConfigMap that was left behind says nothing of what else there is", "444r", false, false,
+       kYaml, kBlocked, kBlocked, false},
       {"0.9.5 before there is a ConfigMap", "444r", false, false, nullptr, kBlocked, kBlocked,
        false},
       {"0.9.5 with an empty ConfigMap", "444r", false, false, "address-pools: []", kBlocked,
        kBlocked, false},
-      {"a ConfigMap that is wrong is told of", "444r", false, false, "[", kReady, kReady, true},
+      {"a ConfigMap that is wrong is told of", "444r", false, false, "[", kReady, kReady, true,
+       true},
       {"no rights at all", "4444", false, false, nullptr, kBlocked, kBlocked, false},
       {"0.13.12: AddressPool", "rrr4", false, true, nullptr, kReady, kReady, true},
       {"today: no AddressPool", "rr44", true, false, nullptr, kReady, kReady, true},
@@ -105,7 +109,7 @@ TEST_CASE("Whether a configuration can be made of what is read and refused", "[s
   }));
   DYNAMIC_SECTION(c.name) {
     for (const bool speaker : {true, false}) {
-      Setup s(c.answers, speaker);
+      Setup s(c.answers, speaker, c.named);
       if (c.pool) {
         s.sources.SetPool(kPool, PoolOf("192.0.2.0/28"));
       }
@@ -127,7 +131,7 @@ TEST_CASE("Whether a configuration can be made of what is read and refused", "[s
 }
 
 TEST_CASE("What nothing goes on without is missed, the rest is done without", "[sources]") {
-  Setup s("4444");
+  Setup s("4444", true, true);
   CHECK(s.sources.Misses(kPools));
   CHECK(s.sources.Misses(kAdvertisements));
   CHECK_FALSE(s.sources.Misses(kAddressPools));
@@ -174,8 +178,36 @@ TEST_CASE("While a refusal is fresh, pools may be missing", "[sources]") {
   }
 }
 
+TEST_CASE("Rights come back one after the other: then all refusals are fresh again", "[sources]") {
+  Setup s("444r", false);
+  for (const Source source : {kPools, kAdvertisements, kAddressPools}) {
+    s.Believe(source);
+  }
+  CHECK(s.Take() == "-");
+  s.sources.SetAddressPool(
+      {"m", "q"}, model::AddressPoolResource{
+                      .key = {"m", "q"}, .protocol = "layer2", .addresses = {"192.0.2.64/28"}});
+  s.sources.Synced(kAddressPools);
+  CHECK(s.Take() == "q");
+  CHECK(s.last.pools_may_be_missing);
+}
+
+TEST_CASE("What a speaker has in force stays until it knows advertisements beside pools",
+          "[sources]") {
+  Setup s("444r", true, true);
+  s.Map(kYaml);
+  CHECK(s.Take() == "old");
+  s.sources.SetPool(kPool, PoolOf("203.0.113.0/28"));
+  s.sources.Synced(kPools);
+  CHECK(s.Take() == "-");
+  CHECK(s.sources.Settled());
+  CHECK(s.sources.Misses(kAdvertisements));
+  s.sources.Synced(kAdvertisements);
+  CHECK(s.Take() == "p");
+}
+
 TEST_CASE("Pages of a list that was refused before its end are not believed", "[sources]") {
-  Setup s(".rrr");
+  Setup s(".rrr", true, true);
   s.sources.SetPool(kPool, PoolOf("192.0.2.0/28"));
   s.sources.Refused(kPools);
   CHECK(s.sources.readiness() == Readiness::kBlocked);
@@ -194,7 +226,7 @@ TEST_CASE("The last custom pool's end is an end, a ConfigMap's is an accident", 
     CHECK(s.Take().empty());
   }
   SECTION("a deleted ConfigMap") {
-    Setup s("444r");
+    Setup s("444r", true, true);
     s.Map(kYaml);
     CHECK(s.Take() == "old");
     s.sources.Delete(kConfigMap, {"m", "another"});
@@ -205,7 +237,7 @@ TEST_CASE("The last custom pool's end is an end, a ConfigMap's is an accident", 
     CHECK(s.Take().empty());
   }
   SECTION("an emptied ConfigMap") {
-    Setup s("444r");
+    Setup s("444r", true, true);
     s.Map(kYaml);
     CHECK(s.Take() == "old");
     s.Map(" \n");

@@ -120,6 +120,30 @@ TEST_CASE("Until a first pool is seen, all is left as it is, and claims come fir
   CHECK(cluster.AddressesOf("a-new") == Texts{"192.0.2.1"});
 }
 
+TEST_CASE("While pools may be missing, nobody gets what a Service shows that cannot claim it",
+          "[reconciler]") {
+  Cluster cluster;
+  model::Service dual = WithStatus("b-old", {"192.0.2.0", "2001:db8::1"});
+  dual.cluster_ips = {"198.51.100.10", "2001:db8:1::10"};
+  dual.ip_families = {net::IpFamily::kIpv4, net::IpFamily::kIpv6};
+  dual.ip_family_policy = "RequireDualStack";
+  cluster.Put(dual);
+  cluster.Put(MakeService("a-new"));
+  cluster.Synced();
+  config::Config config;
+  config.pools = {MakePool("pool", {"192.0.2.0/30"})};
+  config.pools_may_be_missing = true;
+  cluster.reconciler.SetConfig(config);
+  cluster.Run();
+  CHECK(cluster.write_count == 0);
+  config.pools = {MakePool("pool", {"192.0.2.0/30", "2001:db8::/120"})};
+  config.pools_may_be_missing = false;
+  cluster.reconciler.SetConfig(config);
+  cluster.Run();
+  CHECK(cluster.AddressesOf("b-old") == Texts{"192.0.2.0", "2001:db8::1"});
+  CHECK(cluster.AddressesOf("a-new") == Texts{"192.0.2.1"});
+}
+
 TEST_CASE("Two claims of one address: the first by name keeps it", "[reconciler]") {
   Cluster cluster;
   cluster.SetPools(OnePool());
