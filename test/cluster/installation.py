@@ -5,7 +5,6 @@ import os
 import pathlib
 import time
 
-import images
 from processes import wait_for
 from stentor import NAMESPACE
 from story import APP, Story
@@ -118,8 +117,7 @@ class Installation:
 
     def wait_rolled_out(self):
         for component in ("controller", "speaker"):
-            self.cluster.kubectl("rollout", "status", self.workload(component), "-n", NAMESPACE,
-                                 f"--timeout={ROLLOUT}s", timeout=ROLLOUT + 10)
+            self.cluster.rolled_out(self.workload(component), NAMESPACE, timeout=ROLLOUT)
 
     def restart(self, *components):
         for component in components:
@@ -158,21 +156,9 @@ class Installation:
 
 def web(cluster, nodes):
     """The main job's application: one pod on each of the nodes, each answering with its name."""
-    cluster.apply(json.dumps({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": APP},
-        "spec": {"replicas": len(nodes), "selector": {"matchLabels": {"app": APP}}, "template": {
-            "metadata": {"labels": {"app": APP}},
-            "spec": {
-                "terminationGracePeriodSeconds": 1,
-                "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-                    {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}]}]}}},
-                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
-                                               "whenUnsatisfiable": "DoNotSchedule",
-                                               "labelSelector": {"matchLabels": {"app": APP}}}],
-                "containers": [{"name": "web", "image": images.AGNHOST,
-                                "command": ["/agnhost", "netexec", "--http-port=80"],
-                                "readinessProbe": {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}}]}}}}))
-    cluster.kubectl("rollout", "status", f"deployment/{APP}", f"--timeout={ROLLOUT}s", timeout=ROLLOUT + 10)
+    there = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}]}
+    cluster.add_web(APP, replicas=len(nodes), affinity={"nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [there]}}})
 
 
 class ClusterStory(Story):

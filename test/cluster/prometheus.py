@@ -65,12 +65,6 @@ class Prometheus:
     def __exit__(self, *_):
         self._process.kill()
 
-    def alive(self):
-        return self._process.alive()
-
-    def log_end(self):
-        return self._process.log_end()
-
     def _ask(self, path, **query):
         with netns.entered(self._cluster.network.control):
             address = f"http://127.0.0.1:{PORT}/api/v1/{path}?{urllib.parse.urlencode(query)}"
