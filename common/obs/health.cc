@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/obs/health.h"
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "common/base/strings.h"
 
 namespace stentor::obs {
 
-void Health::Set(std::string_view condition, bool holds) {
-  conditions_.insert_or_assign(std::string(condition), holds);
+void Health::Set(std::string_view condition, bool holds, std::string_view why_not) {
+  std::optional<std::string> missing;
+  if (!holds) {
+    missing = why_not.substr(0, kMaxReason);
+    std::ranges::replace_if(
+        *missing, [](unsigned char octet) { return octet < ' ' || octet == 0x7f; }, ' ');
+  }
+  conditions_.insert_or_assign(std::string(condition), std::move(missing));
 }
 
 HealthReport Health::Live(TimePoint now) const {
@@ -22,10 +30,10 @@ HealthReport Health::Live(TimePoint now) const {
 
 HealthReport Health::Ready() const {
   HealthReport report{.ok = true, .text = ""};
-  for (const auto& [condition, holds] : conditions_) {
-    if (!holds) {
+  for (const auto& [condition, missing] : conditions_) {
+    if (missing.has_value()) {
       report.ok = false;
-      StrAppend(&report.text, "not yet: ", condition, "\n");
+      StrAppend(&report.text, "not yet: ", condition, missing->empty() ? "" : ": ", *missing, "\n");
     }
   }
   if (report.ok) {

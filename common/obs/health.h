@@ -4,7 +4,9 @@
 /// \file
 /// What the probes of Kubernetes are told. Pure: time comes in, a verdict comes out.
 
+#include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,8 +32,12 @@ class Health {
   /// A timer of the event loop has just run.
   void Progress(TimePoint now) { progress_ = now; }
 
-  /// A condition that has to hold before the program is ready; it may be taken back.
-  void Set(std::string_view condition, bool holds);
+  /// A condition that has to hold before the program is ready; it may be taken back. `why_not` is
+  /// told as long as it does not hold, to anybody who asks: nothing secret. One line; what else it
+  /// has of control characters becomes spaces, and it is cut at kMaxReason octets.
+  void Set(std::string_view condition, bool holds, std::string_view why_not = {});
+
+  static constexpr std::size_t kMaxReason = 1024;
 
   [[nodiscard]] HealthReport Live(TimePoint now) const;
   /// Without any condition: ready.
@@ -40,7 +46,8 @@ class Health {
  private:
   Duration patience_;
   TimePoint progress_;
-  std::map<std::string, bool, std::less<>> conditions_;
+  // What is told of each that does not hold; absent for one that does.
+  std::map<std::string, std::optional<std::string>, std::less<>> conditions_;
 };
 
 }  // namespace stentor::obs

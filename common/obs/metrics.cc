@@ -28,23 +28,39 @@ bool IsLabelName(std::string_view name) noexcept {
   return IsName(name, false) && !name.starts_with("__");
 }
 
-void MetricSet::Set(const MetricInfo& info, Labels labels, double value) {
+MetricFamily& MetricSet::FamilyOf(const MetricInfo& info, const Labels& labels) {
   auto found = families_.find(info.name);
   if (found == families_.end()) {
     STENTOR_CHECK(IsMetricName(info.name));
     MetricFamily family{.name = std::string(info.name),
                         .help = std::string(info.help),
                         .type = info.type,
-                        .series = {}};
+                        .series = {},
+                        .histograms = {}};
     found = families_.emplace(family.name, std::move(family)).first;
   }
   MetricFamily& family = found->second;
   STENTOR_CHECK(family.type == info.type);
   STENTOR_CHECK(
       std::ranges::all_of(labels, [](const Label& label) { return IsLabelName(label.name); }));
-  STENTOR_CHECK(family.series.empty() || std::ranges::equal(family.series.begin()->first, labels,
-                                                            {}, &Label::name, &Label::name));
+  const auto same_names = [&labels](const auto& series) {
+    return series.empty() ||
+           std::ranges::equal(series.begin()->first, labels, {}, &Label::name, &Label::name);
+  };
+  STENTOR_CHECK(same_names(family.series) && same_names(family.histograms));
+  return family;
+}
+
+void MetricSet::Set(const MetricInfo& info, Labels labels, double value) {
+  STENTOR_CHECK(info.type != MetricType::kHistogram);
+  MetricFamily& family = FamilyOf(info, labels);
   family.series.insert_or_assign(std::move(labels), value);
+}
+
+void MetricSet::Set(const MetricInfo& info, Labels labels, const Histogram& histogram) {
+  STENTOR_CHECK(info.type == MetricType::kHistogram);
+  MetricFamily& family = FamilyOf(info, labels);
+  family.histograms.insert_or_assign(std::move(labels), histogram);
 }
 
 }  // namespace stentor::obs

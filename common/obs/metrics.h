@@ -16,11 +16,14 @@
 #include <string_view>
 #include <vector>
 
+#include "common/obs/histogram.h"
+
 namespace stentor::obs {
 
 enum class MetricType : std::uint8_t {
   kCounter,  ///< Only grows; starts at zero with the process or with what it is about.
   kGauge,
+  kHistogram,  ///< Like a counter, for each of several sizes.
 };
 
 /// Name, type and meaning of a family of series. Names are API: MetalLB's where it has one, else
@@ -45,7 +48,8 @@ struct MetricFamily {
   std::string name;
   std::string help;
   MetricType type = MetricType::kGauge;
-  std::map<Labels, double> series;
+  std::map<Labels, double> series;         ///< Of counters and gauges.
+  std::map<Labels, Histogram> histograms;  ///< Of histograms.
 
   friend bool operator==(const MetricFamily&, const MetricFamily&) = default;
 };
@@ -69,12 +73,15 @@ class MetricSet {
   }
   void Set(const MetricInfo& info, std::uint64_t value) { Set(info, {}, value); }
   void Set(const MetricInfo& info, bool value) { Set(info, {}, value ? 1.0 : 0.0); }
+  void Set(const MetricInfo& info, Labels labels, const Histogram& histogram);
 
   [[nodiscard]] const std::map<std::string, MetricFamily, std::less<>>& families() const noexcept {
     return families_;
   }
 
  private:
+  MetricFamily& FamilyOf(const MetricInfo& info, const Labels& labels);
+
   std::map<std::string, MetricFamily, std::less<>> families_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/io/metrics_text.h"
 
+#include <array>
+
 #include "test/support/catch.h"
 
 namespace stentor {
@@ -27,6 +29,24 @@ TEST_CASE("Metrics are written in Prometheus' text format", "[metrics]") {
         "# HELP metallb_layer2_responses_sent Replies\n"
         "# TYPE metallb_layer2_responses_sent counter\n"
         "metallb_layer2_responses_sent{ip=\"2001:db8::1\",node=\"ü\"} 1\n");
+}
+
+TEST_CASE("A histogram counts up, to all", "[metrics]") {
+  const std::array bounds = {0.5, 1.0};
+  obs::Histogram histogram(bounds);
+  for (const double seconds : {0.25, 0.5, 0.75, 8.0}) {
+    histogram.Observe(seconds);
+  }
+  obs::MetricSet metrics;
+  metrics.Set({"took_seconds", obs::MetricType::kHistogram, "Took"}, {{"pool", "a"}}, histogram);
+  CHECK(io::WriteMetrics(metrics) ==
+        "# HELP took_seconds Took\n"
+        "# TYPE took_seconds histogram\n"
+        "took_seconds_count{pool=\"a\"} 4\n"
+        "took_seconds_sum{pool=\"a\"} 9.5\n"
+        "took_seconds_bucket{pool=\"a\",le=\"0.5\"} 2\n"
+        "took_seconds_bucket{pool=\"a\",le=\"1\"} 3\n"
+        "took_seconds_bucket{pool=\"a\",le=\"+Inf\"} 4\n");
 }
 
 TEST_CASE("No metrics are no text", "[metrics]") { CHECK(io::WriteMetrics({}).empty()); }

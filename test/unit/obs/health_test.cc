@@ -2,6 +2,7 @@
 #include "common/obs/health.h"
 
 #include <chrono>
+#include <string>
 
 #include "test/support/catch.h"
 
@@ -39,6 +40,41 @@ TEST_CASE("Ready when every condition holds; what does not is named", "[health]"
 
   health.Set("pools read", false);
   CHECK_FALSE(health.Ready().ok);
+}
+
+TEST_CASE("What does not hold says why, in one line of bounded length", "[health]") {
+  struct Case {
+    const char* name;
+    std::string why_not;
+    std::string text;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"no reason", "", "not yet: webhooks\n"},
+      {"a reason", "no certificate", "not yet: webhooks: no certificate\n"},
+      {"of several lines", "no\ncertificate\r\n\tyet", "not yet: webhooks: no certificate   yet\n"},
+      {"with a zero", std::string("a\0b\x7f", 4), "not yet: webhooks: a b \n"},
+      {"in UTF-8", "für niemand", "not yet: webhooks: für niemand\n"},
+      {"as long as may be", std::string(Health::kMaxReason, 'x'),
+       "not yet: webhooks: " + std::string(Health::kMaxReason, 'x') + "\n"},
+      {"too long", std::string(Health::kMaxReason + 1, 'x'),
+       "not yet: webhooks: " + std::string(Health::kMaxReason, 'x') + "\n"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Health health(kStart, 10s);
+    health.Set("webhooks", false, c.why_not);
+    CHECK(health.Ready() == HealthReport{.ok = false, .text = c.text});
+  }
+}
+
+TEST_CASE("A reason is that of the last time, and none where the condition holds", "[health]") {
+  Health health(kStart, 10s);
+  health.Set("webhooks", false, "no certificate");
+  health.Set("webhooks", false, "port 9443 is taken");
+  CHECK(health.Ready().text == "not yet: webhooks: port 9443 is taken\n");
+  health.Set("webhooks", true, "nobody asks any more");
+  CHECK(health.Ready() == HealthReport{.ok = true, .text = "ok\n"});
+  health.Set("webhooks", false);
+  CHECK(health.Ready().text == "not yet: webhooks\n");
 }
 
 TEST_CASE("Being ready does not make live, nor the reverse", "[health]") {
