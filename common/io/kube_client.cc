@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/io/kube_client.h"
 
+#include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <variant>
 
+#include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
@@ -14,6 +17,17 @@ namespace stentor::io {
 namespace {
 
 // One line that tells a user what is wrong and what to do.
+// kube::StatusFromHttp() begins its messages so.
+bool IsAnswer(std::string_view message) { return message.starts_with("HTTP status "); }
+
+// Come again, it says: too many requests, or a kind that is just being upgraded. It is trouble only
+// where it lasts.
+bool IsPassing(const absl::Status& status) {
+  const std::string message(status.message());
+  return absl::IsUnavailable(status) && message.starts_with("HTTP status 429");
+}
+constexpr int kPassingTold = 3;  // times in succession
+
 absl::Status Explain(const absl::Status& status, const ResourceWatch& resource,
                      const std::string& server) {
   const std::string message(status.message());
@@ -25,6 +39,11 @@ absl::Status Explain(const absl::Status& status, const ResourceWatch& resource,
       return absl::PermissionDeniedError(
           StrCat("not allowed to read \"", resource.name, "\": ", message));
     case absl::StatusCode::kUnavailable:
+      if (IsAnswer(message)) {
+        return absl::UnavailableError(
+            StrCat("API server ", server, " can't serve \"", resource.name, "\" now: ", message));
+      }
+      [[fallthrough]];
     case absl::StatusCode::kDeadlineExceeded:
       return absl::Status(status.code(),
                           StrCat("API server ", server, " is unreachable: ", message));
@@ -131,13 +150,19 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
           RetryPace::kPatient) {
         reflector_.Postpone(loop_.Now());
       }
+    } else if (output.trouble && IsPassing(*output.trouble) && ++passing_ < kPassingTold) {
+      // An API server that upgrades a kind sends away who reads it for a moment.
     } else if (output.trouble) {
       const absl::Status explained = Explain(*output.trouble, resource_, server_);
       if (!trouble_ || *trouble_ != explained) {
         trouble_ = explained;
         Call(handlers_.on_trouble, explained);
       }
-    } else if (output.healthy && trouble_) {
+    } else if (output.healthy) {
+      passing_ = 0;
+      if (!trouble_) {
+        return;
+      }
       trouble_.reset();
       Call(handlers_.on_recovered);
     }
@@ -159,6 +184,7 @@ class Watcher final : public std::enable_shared_from_this<Watcher> {
   Timer timer_;
   std::unique_ptr<kube::KubeCall> call_;
   std::optional<absl::Status> trouble_;
+  int passing_ = 0;  // answers in succession that ask to come again
   bool ever_read_ = false;
   bool stopped_ = false;
 };
@@ -190,7 +216,11 @@ KubeClient::KubeClient(EventLoop& loop, std::unique_ptr<kube::KubeTransport> tra
     : loop_(loop),
       transport_(std::move(transport)),
       server_(std::move(server)),
-      uniform_(std::move(uniform)) {}
+      uniform_(std::move(uniform)) {
+  LaneOf(kube::Priority::kUrgent).limit = std::numeric_limits<std::size_t>::max();
+  LaneOf(kube::Priority::kNormal).limit = kMaxRequests;
+  LaneOf(kube::Priority::kBackground).limit = kMaxBackground;
+}
 
 KubeClient::~KubeClient() = default;
 
@@ -202,29 +232,82 @@ std::unique_ptr<WatchHandle> KubeClient::Watch(ResourceWatch resource, WatchHand
 }
 
 void KubeClient::Request(kube::Request request, kube::ResponseHandler handler) {
-  Waiting next{std::move(request), std::move(handler)};
-  if (calls_.size() < kMaxRequests) {
-    Begin(std::move(next));
+  const std::uint64_t id = next_call_++;
+  Lane& lane = LaneOf(request.priority);
+  const bool waits = lane.under_way >= lane.limit;
+  if (waits && lane.waiting.size() >= kMaxWaiting) {
+    loop_.Post([alive = std::weak_ptr<int>(alive_), handler = std::move(handler)] {
+      if (alive.lock()) {
+        handler(absl::UnavailableError("too many requests wait for their turn"));
+      }
+    });
+    return;
+  }
+  if (request.time_limit) {
+    limits_.try_emplace(id, loop_).first->second.ArmAfter(
+        *request.time_limit, [this, id, priority = request.priority, limit = *request.time_limit] {
+          Expire(id, priority, limit);
+        });
+  }
+  Waiting next{id, std::move(request), std::move(handler)};
+  if (waits) {
+    lane.waiting.push_back(std::move(next));
   } else {
-    waiting_.push_back(std::move(next));
+    Begin(std::move(next));
   }
 }
 
 void KubeClient::Begin(Waiting next) {
-  const std::uint64_t id = next_call_++;
-  calls_[id] = transport_->Send(
+  const std::uint64_t id = next.id;
+  const kube::Priority priority = next.request.priority;
+  ++LaneOf(priority).under_way;
+  UnderWay& entry = calls_[id];
+  entry.handler = std::move(next.handler);
+  entry.priority = priority;
+  entry.call = transport_->Send(
       std::move(next.request),
-      [this, id, handler = std::move(next.handler)](absl::StatusOr<kube::Response> response) {
-        const std::unique_ptr<kube::KubeCall> done = std::move(calls_.extract(id).mapped());
-        if (!waiting_.empty()) {
-          Waiting turn = std::move(waiting_.front());
-          waiting_.pop_front();
-          Begin(std::move(turn));
-        }
-        // The handler may destroy the client: nothing of it is touched afterwards.
-        const kube::ResponseHandler call = handler;
-        call(std::move(response));
-      });
+      [this, id](absl::StatusOr<kube::Response> response) { Finish(id, std::move(response)); });
+}
+
+// The next in its lane takes its place before the handler runs, which may destroy the client.
+void KubeClient::Finish(std::uint64_t id, absl::StatusOr<kube::Response> response) {
+  UnderWay done = std::move(calls_.extract(id).mapped());
+  done.call.reset();
+  limits_.erase(id);
+  Lane& lane = LaneOf(done.priority);
+  --lane.under_way;
+  if (!lane.waiting.empty() && lane.under_way < lane.limit) {
+    Waiting turn = std::move(lane.waiting.front());
+    lane.waiting.pop_front();
+    Begin(std::move(turn));
+  }
+  done.handler(std::move(response));
+}
+
+void KubeClient::Expire(std::uint64_t id, kube::Priority priority, Duration limit) {
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+  const absl::Status status =
+      absl::DeadlineExceededError(StrCat("no answer within ", milliseconds, " ms"));
+  if (calls_.contains(id)) {
+    Finish(id, status);
+    return;
+  }
+  std::deque<Waiting>& waiting = LaneOf(priority).waiting;
+  const auto it = std::find_if(waiting.begin(), waiting.end(),
+                               [id](const Waiting& one) { return one.id == id; });
+  STENTOR_CHECK(it != waiting.end()) << "a request with a time limit is lost";
+  const kube::ResponseHandler handler = std::move(it->handler);
+  waiting.erase(it);
+  limits_.erase(id);
+  handler(status);
+}
+
+std::size_t KubeClient::waiting() const {
+  std::size_t count = 0;
+  for (const Lane& lane : lanes_) {
+    count += lane.waiting.size();
+  }
+  return count;
 }
 
 std::string PollingMessage(const std::string& resource) {

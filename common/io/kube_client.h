@@ -11,6 +11,7 @@
 ///                                  .field_selector = "spec.type=LoadBalancer"}, {...handlers});
 ///   (*client)->Request({.method = "PUT", .path = path, .body = body}, [](auto response) {...});
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -81,8 +82,13 @@ class WatchHandle {
 
 class KubeClient {
  public:
-  /// Requests under way at a time.
-  static constexpr std::size_t kMaxRequests = 128;
+  /// Requests under way at a time: of normal priority, and of those in the background. Urgent ones
+  /// have no limit, nor a queue.
+  static constexpr std::size_t kMaxRequests = 64;
+  static constexpr std::size_t kMaxBackground = 8;
+  /// Requests of one priority that may wait for their turn. Whoever makes more than that, with no
+  /// bound of his own (kube::WorkQueue), is refused.
+  static constexpr std::size_t kMaxWaiting = 20000;
 
   /// On cpprestsdk. Errors: what in `config` can't be used.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<KubeClient>> Connect(
@@ -98,28 +104,52 @@ class KubeClient {
   /// The handle must be destroyed before the client.
   [[nodiscard]] std::unique_ptr<WatchHandle> Watch(ResourceWatch resource, WatchHandlers handlers);
 
-  /// One attempt; who wants another asks again (kube/work_queue.h). Requests beyond kMaxRequests
-  /// wait for their turn: each under way has a connection of its own. `handler` is not called once
-  /// the client is destroyed.
+  /// One attempt; who wants another asks again (kube/work_queue.h). Requests beyond the limit of
+  /// their priority wait for their turn, in order: each under way has a connection of its own.
+  ///
+  ///   client.Request({.method = "PUT", .path = path, .body = body,
+  ///                   .priority = kube::Priority::kUrgent, .time_limit = seconds(5)}, handler);
+  ///
+  /// Errors beside the transport's: DeadlineExceeded after the request's own time_limit;
+  /// Unavailable where kMaxWaiting wait already. `handler` is called from the loop, never from
+  /// within the call, and not once the client is destroyed.
   void Request(kube::Request request, kube::ResponseHandler handler);
 
+  /// Requests that wait for their turn, of all priorities.
+  [[nodiscard]] std::size_t waiting() const;
   [[nodiscard]] const std::string& server() const { return server_; }
 
  private:
   struct Waiting {
+    std::uint64_t id;
     kube::Request request;
     kube::ResponseHandler handler;
   };
+  struct Lane {
+    std::size_t limit = 0;
+    std::size_t under_way = 0;
+    std::deque<Waiting> waiting;
+  };
+  struct UnderWay {
+    std::unique_ptr<kube::KubeCall> call;
+    kube::ResponseHandler handler;
+    kube::Priority priority;
+  };
 
+  Lane& LaneOf(kube::Priority priority) { return lanes_[static_cast<std::size_t>(priority)]; }
   void Begin(Waiting next);
+  void Finish(std::uint64_t id, absl::StatusOr<kube::Response> response);
+  void Expire(std::uint64_t id, kube::Priority priority, Duration limit);
 
   EventLoop& loop_;
   std::unique_ptr<kube::KubeTransport> transport_;
   const std::string server_;
   const kube::Uniform uniform_;
   std::uint64_t next_call_ = 0;
-  std::map<std::uint64_t, std::unique_ptr<kube::KubeCall>> calls_;  // requests under way
-  std::deque<Waiting> waiting_;
+  std::array<Lane, 3> lanes_;  // by Priority
+  std::map<std::uint64_t, UnderWay> calls_;
+  std::map<std::uint64_t, Timer> limits_;  // of those that have a time_limit
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 
 }  // namespace stentor::io

@@ -100,7 +100,10 @@ struct TokenAuthorizer::Impl : std::enable_shared_from_this<Impl> {
 
   void Ask(const char* path, const json& review,
            std::function<void(Impl&, const std::optional<json>&)> then) {
-    client.Request({.method = "POST", .path = path, .body = kube::DumpJson(review)},
+    client.Request({.method = "POST",
+                    .path = path,
+                    .body = kube::DumpJson(review),
+                    .priority = kube::Priority::kUrgent},  // few at a time, and somebody waits
                    [weak = weak_from_this(),
                     then = std::move(then)](const absl::StatusOr<kube::Response>& response) {
                      if (const auto self = weak.lock()) {

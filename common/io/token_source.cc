@@ -51,9 +51,10 @@ absl::StatusOr<std::string> TokenSource::Get(TimePoint now) {
   return token_;
 }
 
-bool TokenSource::Refresh(TimePoint now) {
-  const std::string before = token_;
-  return !file_.empty() && Read(now).ok() && token_ != before;
+void TokenSource::Refresh(TimePoint now) {
+  if (!file_.empty()) {
+    (void)Read(now);  // what is wrong with it is told where there never was a token
+  }
 }
 
 }  // namespace stentor::io

@@ -19,8 +19,8 @@ class TokenSource {
   /// The token; empty for none. While the file can't be read the last one goes on being used;
   /// FailedPrecondition where there never was one.
   [[nodiscard]] absl::StatusOr<std::string> Get(TimePoint now);
-  /// Reads the file at once. True where the token is another than before.
-  [[nodiscard]] bool Refresh(TimePoint now);
+  /// Reads the file at once; where it can't be read, the last token goes on being used.
+  void Refresh(TimePoint now);
 
  private:
   absl::Status Read(TimePoint now);

@@ -14,4 +14,14 @@ Duration Backoff(const BackoffOptions& options, int failures, const Uniform& uni
   return std::chrono::duration_cast<Duration>(delay * (0.5 + uniform() / 2));
 }
 
+Duration RetryDelay(const BackoffOptions& options, int failures,
+                    std::optional<Duration> retry_after, const Uniform& uniform) {
+  const Duration backoff = Backoff(options, failures, uniform);
+  if (!retry_after) {
+    return backoff;
+  }
+  return std::max(backoff,
+                  std::chrono::duration_cast<Duration>(*retry_after * (1 + uniform() / 2)));
+}
+
 }  // namespace stentor::kube

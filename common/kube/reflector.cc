@@ -17,6 +17,9 @@ using nlohmann::json;
 // A watch that ends sooner than this, and brought nothing, counts as a failure: otherwise a server
 // or proxy that closes each stream at once would be asked in a tight loop.
 constexpr Duration kShortWatch = std::chrono::seconds(5);
+// So many lists in succession that expire between two pages, and the next is asked for in one
+// piece.
+constexpr int kMaxTorn = 3;
 
 std::string TextAt(const json& object, const char* key) {
   if (!object.is_object()) {
@@ -71,7 +74,7 @@ ReflectorAction Reflector::Next(TimePoint now) {
       ++generation_;
     }
     phase_ = Phase::kListing;
-    std::string path = StrCat(options_.path, Query(), "limit=", options_.page_size);
+    std::string path = StrCat(options_.path, Query(), "limit=", whole_ ? 0 : options_.page_size);
     if (!continue_.empty()) {
       StrAppend(&path, "&continue=", PercentEncode(continue_));
     }
@@ -114,9 +117,8 @@ void Reflector::Expire(TimePoint now) {
 void Reflector::BackOff(TimePoint now, const absl::Status& status,
                         std::optional<Duration> retry_after) {
   ++failures_;
-  const Duration delay =
-      Backoff(IsRefusal(status) ? options_.refused_backoff : options_.backoff, failures_, uniform_);
-  due_ = now + std::max(delay, retry_after.value_or(Duration::zero()));
+  due_ = now + RetryDelay(IsRefusal(status) ? options_.refused_backoff : options_.backoff,
+                          failures_, retry_after, uniform_);
 }
 
 void Reflector::Postpone(TimePoint now) {
@@ -166,7 +168,10 @@ ReflectorOutput Reflector::OnPage(TimePoint now, const absl::StatusOr<Response>&
     return output;
   }
   if (absl::IsOutOfRange(status) && !continue_.empty()) {
-    Expire(now);  // the list's snapshot was compacted away between two pages
+    // The list's snapshot was compacted away between two pages. The token to go on with that comes
+    // with it would join pages of different times: what moved between them would be missed.
+    whole_ = ++torn_ >= kMaxTorn;
+    Expire(now);
     return output;
   }
   BackOff(now, status, page.ok() ? page->retry_after : std::nullopt);
@@ -194,6 +199,8 @@ absl::Status Reflector::ApplyPage(const Response& response, ReflectorOutput& out
     return absl::OkStatus();
   }
   resource_version_ = std::move(version);
+  torn_ = 0;
+  whole_ = false;
   DropUnseen(output);
   output.list_complete = true;
   phase_ = Phase::kWatchDue;
@@ -335,6 +342,10 @@ ReflectorOutput Reflector::OnWatchEnd(TimePoint now, const absl::Status& status,
     polls_left_ = std::min(options_.max_polls, 1 << std::min(refusals_ - 1, 16));
     PollLater(now, refusals_ == 1 ? options_.refused_backoff.initial : options_.poll_interval);
     return output;
+  }
+  if (absl::IsNotFound(status) || absl::IsInvalidArgument(status)) {
+    // It would be refused for ever: the resource has gone, or its versions have begun anew.
+    Relist();
   }
   BackOff(now, status, retry_after);
   output.trouble = status.ok() ? absl::UnavailableError("the watch ended before it began") : status;

@@ -5,6 +5,12 @@
 /// Keeps up with one resource of the API server: list in pages, then watch, for ever. Where the
 /// account may list but not watch (pods, in MetalLB's manifests), the list is polled. Pure: answers
 /// and bytes go in; changes, and what to ask next, come out.
+///
+/// Lists rather than streaming lists (sendInitialEvents, since 1.27 in parts): they work on all API
+/// servers, and cost a client that decodes page by page no more memory; what streaming saves is the
+/// server's. A list without resourceVersion is never behind what was seen before. Bookmarks are
+/// asked for and not relied on: without them a version grows old, and a 410 makes a new list, which
+/// tells only what changed.
 /// https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 
 #include <cstdint>
@@ -146,6 +152,8 @@ class Reflector {
   int refusals_ = 0;    // of the watch, in succession
   int failures_ = 0;    // in succession
   int restarts_ = 0;    // "expired" (410) in succession, without any event between
+  int torn_ = 0;        // of these, lists between two pages
+  bool whole_ = false;  // the next list is asked for in one piece
   std::uint32_t generation_ = 0;
   std::string continue_;          // token of the next page; empty: the first
   std::string resource_version_;  // to watch from

@@ -5,6 +5,7 @@
 /// The port through which the API server is reached: two calls, one answer or one stream of bytes.
 /// common/io/cpprest_transport.h implements it; tests have fakes.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,13 @@
 
 namespace stentor::kube {
 
+/// Which requests wait for which, where many are to be made (io::KubeClient).
+enum class Priority : std::uint8_t {
+  kUrgent,      ///< Never waits: the Lease, a TokenReview. For the few that something depends on.
+  kNormal,      ///< Waits for others of its kind.
+  kBackground,  ///< The same, few at a time: what nobody waits for, such as events.
+};
+
 /// One request. `path` begins with '/' and carries its query, percent-encoded.
 struct Request {
   std::string method = "GET";
@@ -24,6 +32,11 @@ struct Request {
   std::string content_type = "application/json";  ///< Of `body`; unused where it is empty.
   std::string body;
   std::string accept = "application/json";  ///< What the answer may be; metadata only, say.
+  Priority priority = Priority::kNormal;
+  /// All that it may take, from the call to the whole answer, waiting and retry included; beyond,
+  /// it is given up (DeadlineExceeded), while the server may still do it. Kept by io::KubeClient.
+  /// None: the transport gives up after a time without progress.
+  std::optional<Duration> time_limit;
 };
 
 /// An HTTP answer of any code: 4xx and 5xx are answers too (StatusFromHttp).
@@ -67,13 +80,18 @@ class KubeTransport {
 
 /// The status for an HTTP code; OK for 2xx. Its message is that of the metav1.Status in `body`
 /// where there is one. 401, 403: PermissionDenied. 404: NotFound. 409: Aborted, or AlreadyExists
-/// where the reason says so. 410: OutOfRange. 400, 422: InvalidArgument. 429, 5xx and all others:
-/// Unavailable.
+/// where the reason says so. 410: OutOfRange, as is a resourceVersion that is ahead of the server's
+/// (504; etcd was restored from a backup): both mean that only a list helps. 400, 422:
+/// InvalidArgument. 429, 5xx and all others: Unavailable.
 [[nodiscard]] absl::Status StatusFromHttp(int code, std::string_view body);
 
 /// The same for an answer.
 [[nodiscard]] inline absl::Status StatusOf(const Response& response) {
   return StatusFromHttp(response.code, response.body);
 }
+
+/// The header Retry-After, where it gives seconds; at most an hour, beyond which it would be as
+/// good as never.
+[[nodiscard]] std::optional<Duration> ParseRetryAfter(std::string_view value);
 
 }  // namespace stentor::kube

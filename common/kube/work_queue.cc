@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/kube/work_queue.h"
 
-#include <algorithm>
-
 #include "common/base/check.h"
 
 namespace stentor::kube {
@@ -61,8 +59,8 @@ void WorkQueue::Failed(const model::ObjectKey& key, TimePoint now,
   STENTOR_CHECK(it != entries_.end() && in_flight_ > 0) << key.ToString() << " is not in flight";
   --in_flight_;
   ++it->second.failures;
-  const Duration backoff = Backoff(options_.backoff, it->second.failures, uniform_);
-  Schedule(key, it->second, now + std::max(backoff, retry_after.value_or(Duration::zero())));
+  Schedule(key, it->second,
+           now + RetryDelay(options_.backoff, it->second.failures, retry_after, uniform_));
 }
 
 std::optional<TimePoint> WorkQueue::NextDeadline() const {

@@ -42,7 +42,7 @@ class WorkQueue {
   [[nodiscard]] std::vector<model::ObjectKey> Take(TimePoint now);
   /// Ends the flight of `key` and forgets its failures.
   void Succeeded(const model::ObjectKey& key, TimePoint now);
-  /// Ends the flight of `key`, which is due again after its backoff, or `retry_after` if longer.
+  /// Ends the flight of `key`, which is due again after RetryDelay().
   void Failed(const model::ObjectKey& key, TimePoint now,
               std::optional<Duration> retry_after = std::nullopt);
 

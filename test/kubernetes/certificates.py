@@ -47,7 +47,7 @@ class Authority:
                  "extendedKeyUsage=" + ("serverAuth" if hosts else "clientAuth")]
         if hosts:
             lines.append("subjectAltName=" + ",".join(
-                ("IP:" if host[0].isdigit() else "DNS:") + host for host in hosts))
+                ("IP:" if host[0].isdigit() or ":" in host else "DNS:") + host for host in hosts))
         extensions.write_text("\n".join(lines) + "\n")
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
                 "-days", "30", "-sha256", "-extfile", extensions, "-out", certificate)

@@ -7,6 +7,7 @@ and who plays the node keeps their status. Up in about five seconds. `Options` a
 """
 import contextlib
 import dataclasses
+import datetime
 import json
 import pathlib
 import shutil
@@ -47,6 +48,10 @@ class Options:
     audit_policy: str = AUDIT_POLICY
     apiserver_flags: tuple = ()
     controller_manager_flags: tuple = ()
+
+
+def _seconds(moment):
+    return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
 def tools_folder(name="kubernetes"):
@@ -100,7 +105,7 @@ class ControlPlane:
         self.ca = authority.certificate
         self._account_key, self._account_public = authority.key_pair("service-accounts")
         self._serving = authority.issue("apiserver", "kube-apiserver", hosts=[
-            self.address, KUBERNETES_SERVICE, "127.0.0.1", "localhost", "kubernetes", "kubernetes.default",
+            self.address, KUBERNETES_SERVICE, "127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default",
             "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"])
         admin = authority.issue("admin", "lab-admin", group="system:masters")
         self.admin_kubeconfig = self.kubeconfig("admin", *admin)
@@ -180,19 +185,29 @@ class ControlPlane:
              "spec": {"expirationSeconds": hours * 3600}})
         return answer["status"]["token"]
 
-    def audit(self, **wanted):
-        """The audited requests as dicts {account, verb, group, resource, subresource, namespace, name, code, sources};
-        `wanted` keeps those whose fields have the given values."""
+    def audited_so_far(self):
+        """A place in the audit log, for audit(since=…)."""
+        return self.audit_log.stat().st_size if self.audit_log.exists() else 0
+
+    def audit(self, since=0, **wanted):
+        """The audited requests as dicts {account, token, verb, group, resource, subresource, namespace, name, code,
+        sources, at}; `wanted` keeps those whose fields have the given values. `token` is the JTI of the one that was
+        used, `at` when the request came in (seconds since the epoch)."""
         found = []
         if not self.audit_log.exists():
             return found
-        for line in self.audit_log.read_text().splitlines():
+        with open(self.audit_log, "rb") as log:
+            log.seek(since)
+            text = log.read().decode()
+        for line in text.splitlines():
             try:
                 event = json.loads(line)
             except ValueError:
                 continue  # the last line, still being written
             about = event.get("objectRef", {})
-            entry = {"account": event["user"]["username"].rsplit(":", 1)[-1], "verb": event["verb"],
+            token = event["user"].get("extra", {}).get("authentication.kubernetes.io/credential-id", [""])[0]
+            entry = {"account": event["user"]["username"].rsplit(":", 1)[-1], "token": token.removeprefix("JTI="),
+                     "verb": event["verb"], "at": _seconds(event["requestReceivedTimestamp"]),
                      "group": about.get("apiGroup", ""), "resource": about.get("resource", ""),
                      "subresource": about.get("subresource", ""),
                      "namespace": about.get("namespace", ""), "name": about.get("name", ""),
@@ -203,6 +218,10 @@ class ControlPlane:
 
     def alive(self):
         return all(process.alive() for process in self._running.values())
+
+    def process(self, name):
+        """The handle of one of its processes: "etcd", "kube-apiserver", …"""
+        return self._running[name]
 
     def stop(self):
         """Ends everything at once; there is nothing to save."""

@@ -16,104 +16,36 @@
 #include <utility>
 
 #include "test/support/fake_connection.h"
+#include "test/support/fake_messages.h"
 
 namespace stentor::test {
 namespace {
 
 using nlohmann::json;
 
-struct Target {
-  std::string resource;
-  std::string name_space;
-  std::string name;
-  std::string subresource;
-  std::map<std::string, std::string> query;
-};
-
-std::string Decode(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      out.push_back(static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16)));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
-Target ParseTarget(const std::string& text) {
-  Target target;
-  const std::size_t mark = text.find('?');
-  std::istringstream path(text.substr(0, mark));
-  std::vector<std::string> segments;
-  for (std::string segment; std::getline(path, segment, '/');) {
-    if (!segment.empty()) {
-      segments.push_back(segment);
-    }
-  }
-  std::size_t i = !segments.empty() && segments[0] == "api" ? 2 : 3;  // /api/v1, /apis/group/v1
-  if (i + 2 < segments.size() && segments[i] == "namespaces") {
-    target.name_space = segments[i + 1];
-    i += 2;
-  }
-  const auto next = [&] { return i < segments.size() ? segments[i++] : std::string(); };
-  target.resource = next();
-  target.name = next();
-  target.subresource = next();
-  if (mark != std::string::npos) {
-    std::istringstream query(text.substr(mark + 1));
-    for (std::string pair; std::getline(query, pair, '&');) {
-      const std::size_t equals = pair.find('=');
-      target.query[pair.substr(0, equals)] =
-          equals == std::string::npos ? "" : Decode(pair.substr(equals + 1));
-    }
-  }
-  return target;
-}
-
-json Failure(int code, const std::string& reason, const std::string& message) {
-  return {{"kind", "Status"},   {"apiVersion", "v1"}, {"status", "Failure"},
-          {"message", message}, {"reason", reason},   {"code", code}};
-}
-
-std::string Answer(int code, const json& body, int retry_after = 0) {
-  const std::string text = body.dump();
-  std::ostringstream out;
-  out << "HTTP/1.1 " << code
-      << " X\r\nContent-Type: application/json\r\nContent-Length: " << text.size() << "\r\n";
-  if (retry_after > 0) {
-    out << "Retry-After: " << retry_after << "\r\n";
-  }
-  out << "\r\n" << text;
-  return out.str();
-}
-
-std::string Chunk(std::string_view bytes) {
-  std::ostringstream out;
-  out << std::hex << bytes.size() << "\r\n" << bytes << "\r\n";
-  return out.str();
-}
-
 }  // namespace
 
 class FakeApiServer::Impl {
  public:
-  explicit Impl(const FakeTls* tls) : context_(nullptr, SSL_CTX_free) {
+  Impl(const FakeTls* tls, bool is_ipv6) : is_ipv6_(is_ipv6), context_(nullptr, SSL_CTX_free) {
     std::signal(SIGPIPE, SIG_IGN);  // SSL_write to a closed connection
     if (tls != nullptr) {
       context_ = MakeServerContext(*tls);
     }
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
-    listen(listener_, 64);
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
+    sockaddr_in6 six{};
+    six.sin6_family = AF_INET6;
+    six.sin6_addr = in6addr_loopback;
+    sockaddr_in four{};
+    four.sin_family = AF_INET;
+    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const address =
+        is_ipv6 ? reinterpret_cast<sockaddr*>(&six) : reinterpret_cast<sockaddr*>(&four);
+    socklen_t size = is_ipv6 ? sizeof(six) : sizeof(four);
+    listener_ = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bind(listener_, address, size);
+    listen(listener_, 256);
+    getsockname(listener_, address, &size);
+    port_ = ntohs(is_ipv6 ? six.sin6_port : four.sin_port);
     acceptor_ = std::thread([this] { Accept(); });
   }
 
@@ -177,8 +109,21 @@ class FakeApiServer::Impl {
   bool end_in_line_ = false;
   int watches_ = 0;
   int most_connections_ = 0;
+  int accepted_ = 0;
+  int frozen_ = 0;  // connections up to this number say nothing any more
   int port_ = 0;
+  const bool is_ipv6_;
   bool is_tls() const { return context_ != nullptr; }
+
+  // Under the lock.
+  void UseTls(const FakeTls& tls) { context_ = MakeServerContext(tls); }
+  void CloseIdle() {
+    for (FakeConnection* connection : connections_) {
+      if (connection->idle()) {
+        connection->Shutdown();
+      }
+    }
+  }
 
  private:
   void Accept() {
@@ -191,12 +136,20 @@ class FakeApiServer::Impl {
         }
         return;
       }
-      threads_.emplace_back([this, fd] { Serve(fd); });
+      ++accepted_;
+      SSL_CTX* const context = context_.get();
+      if (context != nullptr) {
+        SSL_CTX_up_ref(context);  // it may be replaced before the thread runs
+      }
+      threads_.emplace_back([this, fd, number = accepted_, context] {
+        const SslContext owner(context, SSL_CTX_free);
+        Serve(fd, number, context);
+      });
     }
   }
 
-  void Serve(int fd) {
-    FakeConnection connection(fd, context_.get());
+  void Serve(int fd, int number, SSL_CTX* context) {
+    FakeConnection connection(fd, context);
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) {
@@ -205,7 +158,8 @@ class FakeApiServer::Impl {
       connections_.push_back(&connection);
       most_connections_ = std::max(most_connections_, static_cast<int>(connections_.size()));
     }
-    while (const auto request = connection.Read()) {
+    while (auto request = connection.Read()) {
+      request->connection = number;
       if (!Handle(connection, *request)) {
         break;
       }
@@ -217,12 +171,20 @@ class FakeApiServer::Impl {
   // False where the connection is to be closed.
   bool Handle(FakeConnection& connection, const SeenRequest& request) {
     std::unique_lock lock(mutex_);
+    if (request.connection <= frozen_) {
+      lock.unlock();
+      connection.AwaitEnd();
+      return false;
+    }
     requests_.push_back(request);
     const std::string line = request.method + " " + request.target;
     for (Fault& fault : faults_) {
       if (fault.count > 0 && line.find(fault.match) != std::string::npos) {
         --fault.count;
         const Fault now = fault;
+        if (now.kind == FaultKind::kDropAnswer) {
+          (void)Unary(request, ParseTarget(request.target));
+        }
         lock.unlock();
         return Befall(connection, now);
       }
@@ -252,6 +214,7 @@ class FakeApiServer::Impl {
         connection.AwaitEnd();
         return false;
       case FaultKind::kClose:
+      case FaultKind::kDropAnswer:
         break;
     }
     return false;
@@ -278,12 +241,20 @@ class FakeApiServer::Impl {
     if (request.method == "GET") {
       return Answer(200, objects[key]);
     }
+    if (request.method == "DELETE") {
+      Store(target.resource, json(objects[key]), "DELETED");
+      return Answer(200, Failure(200, "", ""));
+    }
     json object = json::parse(request.body);
     if (object["metadata"].value("resourceVersion", json()) !=
         objects[key]["metadata"]["resourceVersion"]) {
       return Answer(409, Failure(409, "Conflict", "the object has been modified"));
     }
-    if (target.subresource == "status") {
+    if (request.method == "PATCH") {  // RFC 7396
+      json changed = objects[key];
+      changed.merge_patch(object);
+      object = std::move(changed);
+    } else if (target.subresource == "status") {
       object["spec"] = objects[key].value("spec", json::object());
     }
     Store(target.resource, std::move(object), "");
@@ -329,6 +300,12 @@ class FakeApiServer::Impl {
     std::uint64_t version = std::stoull(target.query.at("resourceVersion"));
     const std::uint64_t round = end_round_;
     const bool expired = version < oldest_;
+    if (version > version_) {
+      json failure = Failure(504, "Timeout", "Too large resource version");
+      failure["details"] = {{"causes", {{{"reason", "ResourceVersionTooLarge"}}}}};
+      lock.unlock();
+      return connection.Write(Answer(504, failure, 1));
+    }
     lock.unlock();
     if (!connection.Write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                           "Transfer-Encoding: chunked\r\n\r\n")) {
@@ -382,13 +359,45 @@ class FakeApiServer::Impl {
   std::thread acceptor_;
 };
 
-FakeApiServer::FakeApiServer() : impl_(std::make_unique<Impl>(nullptr)) {}
-FakeApiServer::FakeApiServer(FakeTls tls) : impl_(std::make_unique<Impl>(&tls)) {}
+FakeApiServer::FakeApiServer() : impl_(std::make_unique<Impl>(nullptr, false)) {}
+FakeApiServer::FakeApiServer(FakeTls tls, bool is_ipv6)
+    : impl_(std::make_unique<Impl>(&tls, is_ipv6)) {}
 FakeApiServer::~FakeApiServer() = default;
 
 std::string FakeApiServer::url() const {
-  return (impl_->is_tls() ? "https://127.0.0.1:" : "http://127.0.0.1:") +
-         std::to_string(impl_->port_);
+  return std::string(impl_->is_tls() ? "https://" : "http://") +
+         (impl_->is_ipv6_ ? "[::1]:" : "127.0.0.1:") + std::to_string(impl_->port_);
+}
+
+void FakeApiServer::UseTls(const FakeTls& tls) {
+  const std::lock_guard lock(impl_->mutex_);
+  impl_->UseTls(tls);
+}
+
+void FakeApiServer::CloseIdle() {
+  const std::lock_guard lock(impl_->mutex_);
+  impl_->CloseIdle();
+}
+
+void FakeApiServer::Freeze() {
+  const std::lock_guard lock(impl_->mutex_);
+  impl_->frozen_ = impl_->accepted_;
+}
+
+void FakeApiServer::Restore() {
+  const std::lock_guard lock(impl_->mutex_);
+  impl_->version_ = impl_->oldest_;
+  impl_->history_.clear();
+  for (auto& [resource, objects] : impl_->objects_) {
+    for (auto& [key, object] : objects) {
+      object["metadata"]["resourceVersion"] = std::to_string(++impl_->version_);
+    }
+  }
+}
+
+int FakeApiServer::connections() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->accepted_;
 }
 
 void FakeApiServer::Put(const std::string& resource, json object) {

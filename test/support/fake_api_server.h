@@ -19,10 +19,11 @@
 namespace stentor::test {
 
 enum class FaultKind : std::uint8_t {
-  kStatus,   ///< Answers `code`, with Retry-After where `retry_after` is not 0.
-  kReset,    ///< Resets the connection.
-  kSilence,  ///< Reads the request and never answers.
-  kClose,    ///< Closes the connection without an answer.
+  kStatus,      ///< Answers `code`, with Retry-After where `retry_after` is not 0.
+  kReset,       ///< Resets the connection.
+  kSilence,     ///< Reads the request and never answers.
+  kClose,       ///< Closes the connection without an answer.
+  kDropAnswer,  ///< Does what is asked, and then closes the connection without an answer.
 };
 
 /// Befalls the next `count` requests whose "METHOD path?query" contains `match`.
@@ -45,19 +46,33 @@ struct SeenRequest {
   std::string target;
   std::string authorization;
   std::string body;
+  std::string host;         ///< The header.
+  std::string server_name;  ///< SNI; empty: none.
+  std::string client;       ///< Common name of the client's certificate; empty: none.
+  int connection = 0;       ///< From 1, in the order in which they were accepted.
 };
 
 /// All methods are thread-safe.
 class FakeApiServer {
  public:
   FakeApiServer();
-  explicit FakeApiServer(FakeTls tls);
+  /// `is_ipv6`: on ::1, which a machine may not have: then no request arrives.
+  explicit FakeApiServer(FakeTls tls, bool is_ipv6 = false);
   ~FakeApiServer();
   FakeApiServer(const FakeApiServer&) = delete;
   FakeApiServer& operator=(const FakeApiServer&) = delete;
 
   /// "http://127.0.0.1:PORT"
   [[nodiscard]] std::string url() const;
+
+  /// For new connections; those that are open go on as they are.
+  void UseTls(const FakeTls& tls);
+  /// Closes the connections that wait for a request, as a proxy does after a while.
+  void CloseIdle();
+  /// From now on no request on a connection that is open now is answered or noted.
+  void Freeze();
+  /// As if etcd had been restored: versions begin anew, below what has been told.
+  void Restore();
 
   /// Creates or replaces an object of `resource` ("services"); it gets a new resourceVersion.
   void Put(const std::string& resource, nlohmann::json object);
@@ -80,6 +95,8 @@ class FakeApiServer {
   [[nodiscard]] std::vector<SeenRequest> requests() const;
   [[nodiscard]] int CountOf(const std::string& match) const;
   [[nodiscard]] int open_watches() const;
+  /// Accepted so far.
+  [[nodiscard]] int connections() const;
   /// The most connections that were open at a time.
   [[nodiscard]] int most_connections() const;
 

@@ -84,9 +84,11 @@ std::optional<SeenRequest> FakeConnection::Read() {
   }
   std::size_t end = std::string::npos;
   while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
+    idle_ = buffer_.empty();
     if (!Fill()) {
       return std::nullopt;
     }
+    idle_ = false;
   }
   const std::string head = buffer_.substr(0, end + 2);
   buffer_.erase(0, end + 4);
@@ -99,10 +101,30 @@ std::optional<SeenRequest> FakeConnection::Read() {
   }
   const std::size_t space = head.find(' ');
   const std::size_t second = head.find(' ', space + 1);
-  SeenRequest request{head.substr(0, space), head.substr(space + 1, second - space - 1),
-                      HeaderOf(head, "authorization"), buffer_.substr(0, size)};
+  SeenRequest request{.method = head.substr(0, space),
+                      .target = head.substr(space + 1, second - space - 1),
+                      .authorization = HeaderOf(head, "authorization"),
+                      .body = buffer_.substr(0, size),
+                      .host = HeaderOf(head, "host")};
+  if (ssl_ != nullptr) {
+    const char* const name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
+    request.server_name = name == nullptr ? "" : name;
+    request.client = ClientName();
+  }
   buffer_.erase(0, size);
   return request;
+}
+
+std::string FakeConnection::ClientName() const {
+  X509* const certificate = SSL_get1_peer_certificate(ssl_);
+  if (certificate == nullptr) {
+    return "";
+  }
+  std::array<char, 64> name{};
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(),
+                            static_cast<int>(name.size()));
+  X509_free(certificate);
+  return name.data();
 }
 
 bool FakeConnection::Write(std::string_view bytes) {

@@ -6,6 +6,7 @@
 
 #include <openssl/ssl.h>
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -38,12 +39,16 @@ class FakeConnection {
   void AwaitEnd();
   /// From any thread: makes all reads and writes end.
   void Shutdown();
+  /// From any thread: whether it waits for a request of which nothing has arrived.
+  [[nodiscard]] bool idle() const { return idle_; }
 
  private:
   bool Fill();
+  [[nodiscard]] std::string ClientName() const;
 
   int fd_;
   SSL* ssl_ = nullptr;
+  std::atomic<bool> idle_ = false;
   std::string buffer_;
 };
 

@@ -71,6 +71,11 @@ Identity Make(const std::string& common_name, const std::string& alternative_nam
   X509_set_issuer_name(x509, X509_get_subject_name(signer));
   AddExtension(x509, signer, NID_basic_constraints,
                issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");
+  // All authorities here have one name, as all of kubeadm do: by these the right one is found.
+  AddExtension(x509, signer, NID_subject_key_identifier, "hash");
+  if (issuer != nullptr) {
+    AddExtension(x509, signer, NID_authority_key_identifier, "keyid:always");
+  }
   if (!alternative_name.empty()) {
     AddExtension(x509, signer, NID_subject_alt_name, alternative_name);
   }

@@ -115,6 +115,22 @@ TEST_CASE("After 410 the list finds what was deleted meanwhile", "[client]") {
   CHECK(s.mirror.deletes == 1);
 }
 
+TEST_CASE("A server that was restored from a backup is listed anew", "[client]") {
+  Setup s;
+  for (int i = 0; i < 20; ++i) {
+    s.server.Put("services", Service("s" + std::to_string(i)));
+  }
+  s.StartAndSync();
+  s.server.Remove("services", "default", "s0");
+  REQUIRE(s.Eventually([&] { return s.mirror.deletes == 1; }));
+  s.server.Restore();
+  s.server.EndWatches(false);
+  REQUIRE(s.Eventually([&] { return s.mirror.synced == 2 && s.server.open_watches() == 1; }));
+  CHECK(s.mirror.objects.size() == 19);
+  s.server.Put("services", Service("new"));
+  CHECK(s.Eventually([&] { return s.mirror.objects.size() == 20; }));
+}
+
 TEST_CASE("A resource that is missing is told once, and heals", "[client]") {
   Setup s;
   s.server.Inject({.match = "services", .code = 404, .count = 2});
@@ -219,6 +235,35 @@ TEST_CASE("The real API server: list, watch and write of a ConfigMap", "[client]
   CHECK(send({.method = "DELETE", .path = list + "/" + name}) == 200);
   CHECK(RunUntil(loop, [&] { return mirror.objects.count(key) == 0; }));
   CHECK(mirror.troubles.empty());
+}
+
+// Hidden likewise. STENTOR_TEST_CUT is a command that makes the way to the server swallow
+// everything, STENTOR_TEST_MEND one that undoes it.
+TEST_CASE("A way to the real API server that swallows everything ends a watch",
+          "[transport][.silent-way]") {
+  const char* const kubeconfig = std::getenv("STENTOR_TEST_KUBECONFIG");
+  const char* const cut = std::getenv("STENTOR_TEST_CUT");
+  const char* const mend = std::getenv("STENTOR_TEST_MEND");
+  REQUIRE((kubeconfig != nullptr && cut != nullptr && mend != nullptr));
+  const auto config = io::LoadClientConfig(kubeconfig);
+  REQUIRE(config.ok());
+  io::EventLoop loop;
+  // All other limits are far longer.
+  const auto transport = test::Transport(loop, *config, {.dead_after = std::chrono::seconds(4)});
+  bool open = false;
+  std::optional<absl::Status> ended;
+  const auto watch =
+      transport->Watch("/api/v1/configmaps?watch=true&timeoutSeconds=300",
+                       {.on_open = [&] { open = true; },
+                        .on_bytes = [](std::string_view) {},
+                        .on_end = [&](const absl::Status& status, auto) { ended = status; }});
+  REQUIRE(RunUntil(loop, [&] { return open; }));
+  REQUIRE(std::system(cut) == 0);  // NOLINT(concurrency-mt-unsafe)
+  CHECK(RunUntil(loop, [&] { return ended.has_value(); }, std::chrono::seconds(60)));
+  REQUIRE(std::system(mend) == 0);  // NOLINT(concurrency-mt-unsafe)
+  REQUIRE(ended.has_value());
+  CHECK_FALSE(ended->ok());
+  CHECK(test::Send(loop, *transport, {.path = "/version"}).ok());
 }
 
 }  // namespace stentor

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fstream>
 #include <string>
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "test/component/io/fixture.h"
+#include "test/component/io/temporary_file.h"
 #include "test/support/catch.h"
 #include "test/support/fake_api_server.h"
 
@@ -17,39 +14,16 @@ using test::Fault;
 using test::FaultKind;
 using test::RunUntil;
 using test::Send;
-using test::TestAuthority;
+using test::TemporaryFile;
 using test::Transport;
 
 const char* const kList = "/api/v1/namespaces/default/configmaps";
 
 config::ClientConfig Plain(const FakeApiServer& server) { return {.server = server.url()}; }
 
-config::ClientConfig Tls(const FakeApiServer& server, const TestAuthority& authority) {
-  return {.server = server.url(),
-          .certificate_authority = {.file = "", .data = authority.certificate()}};
-}
-
 nlohmann::json ConfigMap(const std::string& name) {
   return {{"metadata", {{"namespace", "default"}, {"name", name}}}};
 }
-
-// A file that is gone at the end of the test.
-class TemporaryFile {
- public:
-  TemporaryFile() {
-    const int fd = mkstemp(path_.data());
-    REQUIRE(fd >= 0);
-    close(fd);
-  }
-  ~TemporaryFile() { unlink(path_.c_str()); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  void Write(const std::string& text) const { std::ofstream(path_) << text; }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_ = "/tmp/stentor_test_XXXXXX";
-};
 
 }  // namespace
 
@@ -183,7 +157,7 @@ TEST_CASE("The transport can go while calls are under way", "[transport]") {
   int calls_back = 0;
   auto request = transport->Send({.path = "/api/v1/silent"},
                                  [&calls_back](const auto& /*response*/) { ++calls_back; });
-  auto watch = transport->Watch("/api/v1/configmaps?watch=true&resourceVersion=1000",
+  auto watch = transport->Watch("/api/v1/configmaps?watch=true&resourceVersion=100",
                                 {.on_open = [] {},
                                  .on_bytes = [](std::string_view) {},
                                  .on_end = [&calls_back](const auto&, auto) { ++calls_back; }});
@@ -193,75 +167,6 @@ TEST_CASE("The transport can go while calls are under way", "[transport]") {
   transport.reset();
   CHECK(RunUntil(loop, [] { return true; }));
   CHECK(calls_back == 0);
-}
-
-TEST_CASE("TLS verifies authority and name", "[transport][tls]") {
-  const TestAuthority authority;
-  const TestAuthority other;
-  io::EventLoop loop;
-  SECTION("right authority, right name") {
-    FakeApiServer server(
-        {.identity = authority.Issue("api", "IP:127.0.0.1"), .client_authority = ""});
-    const auto transport = Transport(loop, Tls(server, authority));
-    const auto answer = Send(loop, *transport, {.path = kList});
-    INFO(answer.status());
-    CHECK(answer.ok());
-  }
-  SECTION("another authority") {
-    FakeApiServer server(
-        {.identity = authority.Issue("api", "IP:127.0.0.1"), .client_authority = ""});
-    const auto transport = Transport(loop, Tls(server, other));
-    CHECK(absl::IsUnavailable(Send(loop, *transport, {.path = kList}).status()));
-    CHECK(server.requests().empty());
-  }
-  SECTION("another name") {
-    FakeApiServer server(
-        {.identity = authority.Issue("api", "IP:127.0.0.2"), .client_authority = ""});
-    const auto transport = Transport(loop, Tls(server, authority));
-    CHECK(absl::IsUnavailable(Send(loop, *transport, {.path = kList}).status()));
-    CHECK(server.requests().empty());
-  }
-  SECTION("verification switched off") {
-    FakeApiServer server(
-        {.identity = authority.Issue("api", "IP:127.0.0.2"), .client_authority = ""});
-    auto config = Tls(server, other);
-    config.insecure_skip_tls_verify = true;
-    const auto transport = Transport(loop, config);
-    CHECK(Send(loop, *transport, {.path = kList}).ok());
-  }
-}
-
-TEST_CASE("A client certificate is shown", "[transport][tls]") {
-  const TestAuthority authority;
-  FakeApiServer server({.identity = authority.Issue("api", "IP:127.0.0.1"),
-                        .client_authority = authority.certificate()});
-  io::EventLoop loop;
-  auto config = Tls(server, authority);
-  SECTION("from data") {
-    const test::Identity client = authority.Issue("client", "");
-    config.client_certificate.data = client.certificate;
-    config.client_key.data = client.key;
-    const auto transport = Transport(loop, config);
-    const auto answer = Send(loop, *transport, {.path = kList});
-    INFO(answer.status());
-    CHECK(answer.ok());
-  }
-  SECTION("from files") {
-    const test::Identity client = authority.Issue("client", "");
-    const TemporaryFile certificate;
-    const TemporaryFile key;
-    certificate.Write(client.certificate);
-    key.Write(client.key);
-    config.client_certificate.file = certificate.path();
-    config.client_key.file = key.path();
-    const auto transport = Transport(loop, config);
-    CHECK(Send(loop, *transport, {.path = kList}).ok());
-  }
-  SECTION("none") {
-    const auto transport = Transport(loop, config);
-    CHECK_FALSE(Send(loop, *transport, {.path = kList}).ok());
-    CHECK(server.requests().empty());
-  }
 }
 
 TEST_CASE("A token file that was replaced is read again after a 401", "[transport]") {
@@ -288,6 +193,29 @@ TEST_CASE("A token file that was replaced is read again after a 401", "[transpor
   CHECK(answer->code == 200);
 }
 
+TEST_CASE("Of many requests that meet a 401 together, each gets the new token", "[transport]") {
+  FakeApiServer server;
+  const TemporaryFile file("first");
+  io::EventLoop loop;
+  auto config = Plain(server);
+  config.token_file = file.path();
+  const auto transport = Transport(loop, config);
+  REQUIRE(Send(loop, *transport, {.path = kList}).ok());
+  server.RequireToken("second");
+  file.Write("second");
+  int answers = 0;
+  int fine = 0;
+  std::vector<std::unique_ptr<kube::KubeCall>> calls;
+  for (int i = 0; i < 20; ++i) {
+    calls.push_back(transport->Send({.path = kList}, [&](const auto& response) {
+      ++answers;
+      fine += response.ok() && response->code == 200 ? 1 : 0;
+    }));
+  }
+  CHECK(RunUntil(loop, [&] { return answers == 20; }));
+  CHECK(fine == 20);
+}
+
 TEST_CASE("What can't work is refused at once", "[transport]") {
   io::EventLoop loop;
   struct Case {
@@ -297,7 +225,8 @@ TEST_CASE("What can't work is refused at once", "[transport]") {
   const auto c = GENERATE(values<Case>({
       {"no URL", {.server = "not a url"}},
       {"no scheme", {.server = "ftp://192.0.2.1"}},
-      {"IPv6 literal", {.server = "https://[2001:db8::1]:6443"}},
+      {"IPv6 literal with a zone", {.server = "https://[fe80::1%25eth0]:6443"}},
+      {"brackets around a name", {.server = "https://[api]:6443"}},
       {"authority is no PEM",
        {.server = "https://192.0.2.1", .certificate_authority = {.file = "", .data = "x"}}},
       {"authority's file is missing",

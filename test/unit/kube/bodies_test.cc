@@ -62,6 +62,92 @@ TEST_CASE("A cleared status and a removed annotation leave nothing behind", "[bo
         json{{"loadBalancer", json::object()}});
 }
 
+TEST_CASE("A condition is set, changed and removed among those of others", "[bodies]") {
+  const std::string type(model::kAddressAllocated);
+  const json foreign = {{"type", "Foreign"}, {"status", "True"}, {"anything", {1, "x", nullptr}}};
+  const json ours = {{"type", type},
+                     {"status", "False"},
+                     {"reason", "NoPools"},
+                     {"message", "old"},
+                     {"lastTransitionTime", "2025-01-01T00:00:00Z"},
+                     {"observedGeneration", 2}};
+  const WallTime now = WallTime(std::chrono::sys_days(std::chrono::year(2026) / 2 / 28));
+  const model::Condition full{.status = "False",
+                              .reason = "NoAvailableAddress",
+                              .message = "full",
+                              .observed_generation = 3};
+  const auto entry = [&](const char* since) {
+    return json{
+        {"type", type},      {"status", "False"},           {"reason", "NoAvailableAddress"},
+        {"message", "full"}, {"lastTransitionTime", since}, {"observedGeneration", 3}};
+  };
+  const auto with = [](json object, const char* key, const json& value) {
+    object[key] = value;
+    return object;
+  };
+  struct Case {
+    const char* name;
+    json before;  // status.conditions; null: absent
+    std::optional<model::Condition> value;
+    json after;
+  };
+  const auto c = GENERATE_COPY(values<Case>({
+      {"new, the first", nullptr, full, json::array({entry("2026-02-28T00:00:00Z")})},
+      {"new, beside another", json::array({foreign}), full,
+       json::array({foreign, entry("2026-02-28T00:00:00Z")})},
+      {"the status stays: so does the time, and the place", json::array({ours, foreign}), full,
+       json::array({entry("2025-01-01T00:00:00Z"), foreign})},
+      {"the status changes", json::array({foreign, with(ours, "status", "True")}), full,
+       json::array({foreign, entry("2026-02-28T00:00:00Z")})},
+      {"its time was no text", json::array({with(ours, "lastTransitionTime", nullptr)}), full,
+       json::array({entry("2026-02-28T00:00:00Z")})},
+      {"a duplicate goes", json::array({ours, foreign, ours}), full,
+       json::array({entry("2025-01-01T00:00:00Z"), foreign})},
+      {"removed", json::array({foreign, ours}), std::nullopt, json::array({foreign})},
+      {"removed, all of them", json::array({ours, ours}), std::nullopt, nullptr},
+      {"nothing to remove", json::array({foreign}), std::nullopt, json::array({foreign})},
+      {"none at all", nullptr, std::nullopt, nullptr},
+      {"what is there is no list", "text", full, json::array({entry("2026-02-28T00:00:00Z")})},
+      {"what is there is no condition", json::array({7, nullptr, "x"}), full,
+       json::array({7, nullptr, "x", entry("2026-02-28T00:00:00Z")})},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    json object = Object();
+    object["status"]["conditions"] = c.before;
+    if (c.before.is_null()) {
+      object["status"].erase("conditions");
+    }
+    const std::vector<ConditionChange> changes = {{.type = type, .value = c.value, .now = now}};
+    const json body = json::parse(BuildServiceStatusBody(Decoded(object), {}, {}, changes));
+    CHECK(body["status"].value("conditions", json()) == c.after);
+    if (c.value) {  // and it reads back as it was meant
+      CHECK(Decoded(body).address_allocated == c.value);
+    }
+  }
+}
+
+TEST_CASE("A writer knows its own condition and the generation", "[bodies]") {
+  json object = Object();
+  CHECK(Decoded(object).generation == 3);
+  CHECK_FALSE(Decoded(object).address_allocated.has_value());
+  object["status"]["conditions"].push_back({{"type", "stentor.io/AddressAllocated"},
+                                            {"status", "False"},
+                                            {"reason", "NoPools"},
+                                            {"message", "m"}});
+  CHECK(Decoded(object).address_allocated ==
+        model::Condition{.status = "False", .reason = "NoPools", .message = "m"});
+  CHECK_FALSE(DecodeService(object, Verbatim::kDrop)->address_allocated.has_value());
+  // What can't be read is no reason to refuse the Service.
+  for (const json& bad :
+       {json(7), json(nullptr), json::array({7, {{"type", 7}}}),
+        json::array({{{"type", "stentor.io/AddressAllocated"}, {"status", {}}}})}) {
+    object["status"]["conditions"] = bad;
+    object["metadata"]["generation"] = "x";
+    REQUIRE(DecodeService(object, Verbatim::kKeep).ok());
+    CHECK(Decoded(object).generation == 0);
+  }
+}
+
 TEST_CASE("An event", "[bodies]") {
   ServiceEvent event{.type = EventType::kWarning,
                      .reason = "AllocationFailed",

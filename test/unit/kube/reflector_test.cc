@@ -149,6 +149,85 @@ TEST_CASE("410 between two pages begins the list again", "[reflector]") {
   CHECK(Short(s.reflector.OnPage(s.now, Page({Object("b", 12)}, 13))) == "+b-a");
 }
 
+TEST_CASE("A list that expires again and again between its pages is asked for in one piece",
+          "[reflector]") {
+  Setup s;
+  for (int i = 0; i < 3; ++i) {
+    CHECK(s.NextList().find("limit=500") != std::string::npos);
+    (void)s.reflector.OnPage(s.now, Page({Object("a", 3)}, 10 + i, "t"));
+    REQUIRE_FALSE(s.NextList().empty());
+    // Its token to go on with would join pages of different times.
+    const json expired = {{"code", 410}, {"metadata", {{"continue", "inconsistent"}}}};
+    CHECK_FALSE(
+        s.reflector.OnPage(s.now, Response{410, expired.dump(), std::nullopt}).trouble.has_value());
+    s.Advance();
+  }
+  CHECK(s.NextList() == "/api/v1/services?fieldSelector=spec.type%3DLoadBalancer&limit=0");
+  const auto output = s.reflector.OnPage(s.now, Page({Object("b", 12)}, 13));
+  CHECK(Short(output) == "+b-a");
+  CHECK(output.list_complete);
+  REQUIRE_FALSE(s.NextWatch().empty());
+  CHECK(s.reflector.OnWatchOpen(s.now).healthy);
+  // The next list is in pages again.
+  (void)s.reflector.OnWatchBytes(s.now, Event("ERROR", json{{"code", 410}}));
+  s.Advance();
+  CHECK(s.NextList().find("limit=500") != std::string::npos);
+}
+
+TEST_CASE("A watch that would be refused for ever makes a new list", "[reflector]") {
+  struct Case {
+    const char* name;
+    int code;
+    const char* body;
+    bool lists;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"invalid version", 400, "{}", true},
+      {"unprocessable", 422, "{}", true},
+      {"the kind is gone", 404, "{}", true},
+      {"expired", 410, "{}", true},
+      {"a version of the future", 504,
+       R"({"details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}})", true},
+      {"the same, before it had a cause", 504,
+       R"({"message":"Too large resource version: 9, current: 5"})", true},
+      {"a gateway's timeout", 504, "upstream timed out", false},
+      {"too many requests", 429, "{}", false},
+      {"unavailable", 503, "{}", false},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Setup s;
+    s.Synced();
+    s.now += seconds(100);
+    (void)s.reflector.OnWatchEnd(s.now, absl::OkStatus(), std::nullopt);
+    REQUIRE_FALSE(s.NextWatch().empty());
+    (void)s.reflector.OnWatchEnd(s.now, StatusFromHttp(c.code, c.body), std::nullopt);
+    s.Advance();
+    CHECK(s.NextList().empty() == !c.lists);
+    if (c.lists) {
+      CHECK(Short(s.reflector.OnPage(s.now, Page({Object("a", 3), Object("c", 1)}, 2))) == "+c-b");
+    }
+  }
+}
+
+TEST_CASE("Without bookmarks a version grows old: nothing is missed or told twice", "[reflector]") {
+  Setup s;
+  s.Synced();
+  for (int i = 0; i < 3; ++i) {  // silence, and a server that has nothing to say
+    s.Advance();
+    CHECK(s.NextWatch().find("resourceVersion=10&") != std::string::npos);
+    CHECK(s.reflector.OnWatchOpen(s.now).healthy);
+  }
+  const json gone = {{"code", 410}, {"reason", "Expired"}};
+  CHECK_FALSE(s.reflector.OnWatchBytes(s.now, Event("ERROR", gone)).trouble.has_value());
+  REQUIRE_FALSE(s.NextList().empty());
+  CHECK(Short(s.reflector.OnPage(s.now, Page({Object("a", 3), Object("b", 4)}, 900))).empty());
+  CHECK(s.NextWatch().find("resourceVersion=900&") != std::string::npos);
+  CHECK(s.reflector.OnWatchOpen(s.now).healthy);
+  // What the list has told already, and then something new.
+  CHECK(Short(s.reflector.OnWatchBytes(
+            s.now, Event("MODIFIED", Object("a", 3)) + Event("ADDED", Object("c", 901)))) == "+c");
+}
+
 TEST_CASE("Failures back off; refusals slower; Retry-After is honoured", "[reflector]") {
   Setup s;
   (void)s.NextList();
@@ -159,7 +238,7 @@ TEST_CASE("Failures back off; refusals slower; Retry-After is honoured", "[refle
   s.Advance();
   (void)s.NextList();
   (void)s.reflector.OnPage(s.now, Response{429, "", seconds(9)});
-  CHECK(s.reflector.NextDeadline() == s.now + seconds(9));
+  CHECK(s.reflector.NextDeadline() == s.now + milliseconds(13'500));  // at most a half more
   s.Advance();
   (void)s.NextList();
   output = s.reflector.OnPage(s.now, Response{404, "", std::nullopt});

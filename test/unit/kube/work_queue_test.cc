@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/kube/transport.h"
 #include "common/kube/watch_splitter.h"
 #include "test/support/catch.h"
 
@@ -75,10 +76,34 @@ TEST_CASE("Retry-After lengthens the wait, never shortens it", "[queue]") {
   queue.Add(kA, kStart);
   (void)queue.Take(kStart);
   queue.Failed(kA, kStart, seconds(7));
-  CHECK(queue.NextDeadline() == kStart + seconds(7));
-  (void)queue.Take(kStart + seconds(7));
-  queue.Failed(kA, kStart + seconds(7), milliseconds(1));
-  CHECK(queue.NextDeadline() == kStart + seconds(7) + milliseconds(200));
+  const TimePoint due = kStart + milliseconds(10'500);  // at most a half more
+  CHECK(queue.NextDeadline() == due);
+  (void)queue.Take(due);
+  queue.Failed(kA, due, milliseconds(1));
+  CHECK(queue.NextDeadline() == due + milliseconds(200));
+}
+
+TEST_CASE("What is told the same Retry-After comes back spread over time", "[queue]") {
+  constexpr int kKeys = 100;
+  double random = 0;
+  WorkQueue queue({.max_in_flight = kKeys, .backoff = {milliseconds(100), seconds(1)}},
+                  [&random] { return random; });
+  for (int i = 0; i < kKeys; ++i) {
+    queue.Add({"d", std::to_string(i)}, kStart);
+  }
+  const Keys all = queue.Take(kStart);
+  REQUIRE(all.size() == kKeys);
+  for (const model::ObjectKey& key : all) {
+    random = static_cast<double>(std::stoi(key.name)) / kKeys;
+    queue.Failed(key, kStart, seconds(1));
+  }
+  CHECK(queue.Take(kStart + milliseconds(999)).empty());
+  std::size_t most = 0;
+  for (int at = 1000; at < 1500; at += 50) {
+    most = std::max(most, queue.Take(kStart + milliseconds(at + 49)).size());
+  }
+  CHECK(most == 10);
+  CHECK(queue.waiting() == 0);
 }
 
 TEST_CASE("No more are in flight than allowed", "[queue]") {
@@ -96,6 +121,26 @@ TEST_CASE("Jitter takes between a half and all of the backoff", "[queue]") {
   CHECK(Backoff({seconds(1), seconds(8)}, 1, [] { return 0.0; }) == milliseconds(500));
   CHECK(Backoff({seconds(1), seconds(8)}, 2, One) == seconds(2));
   CHECK(Backoff({seconds(1), seconds(8)}, 1'000'000, One) == seconds(8));
+}
+
+TEST_CASE("Retry-After is a number of seconds", "[queue]") {
+  struct Case {
+    const char* name;
+    const char* text;
+    std::optional<Duration> want;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"one", "1", seconds(1)},
+      {"none", "0", seconds(0)},
+      {"longer than anybody waits", "86400", seconds(3600)},
+      {"more than an int", "99999999999999999999", seconds(3600)},
+      {"negative", "-1", std::nullopt},
+      {"very negative", "-99999999999999999999", std::nullopt},
+      {"empty", "", std::nullopt},
+      {"a date", "Fri, 31 Dec 1999 23:59:59 GMT", std::nullopt},
+      {"with a unit", "1s", std::nullopt},
+  }));
+  DYNAMIC_SECTION(c.name) { CHECK(ParseRetryAfter(c.text) == c.want); }
 }
 
 TEST_CASE("Lines come out whole", "[splitter]") {
