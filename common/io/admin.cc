@@ -2,11 +2,11 @@
 #include "common/io/admin.h"
 
 #include <chrono>
-#include <map>
 #include <utility>
+#include <vector>
 
 #include "common/base/status.h"
-#include "common/io/admin_server.h"
+#include "common/io/http_server.h"
 #include "common/io/metrics_text.h"
 #include "common/io/token_authorizer.h"
 
@@ -23,11 +23,11 @@ constexpr Duration kOpenAgain = 5s;
 struct Port {
   explicit Port(EventLoop& loop) : timer(loop) {}
 
-  AdminOptions options;
-  std::map<std::string, AdminRoute> routes;
+  HttpOptions options;
+  std::vector<HttpRoute> routes;
   Timer timer;
   bool told = false;
-  std::unique_ptr<AdminServer> server;
+  std::unique_ptr<HttpServer> server;
 };
 
 }  // namespace
@@ -49,7 +49,7 @@ struct Admin::Impl {
   }
 
   void Open(Port& port) {
-    auto server = AdminServer::Open(loop, port.options, port.routes);
+    auto server = HttpServer::Open(loop, port.options, port.routes);
     if (server.ok()) {
       port.server = *std::move(server);
       return;
@@ -61,17 +61,22 @@ struct Admin::Impl {
   }
 
   absl::Status OpenMetrics(std::function<void(obs::MetricSet& metrics)> collect) {
-    AdminRoute route{.handle =
-                         [collect = std::move(collect)] {
-                           obs::MetricSet set;
-                           collect(set);
-                           return AdminAnswer{.content_type = kMetricsContentType,
-                                              .body = WriteMetrics(set)};
-                         },
-                     .authorize = {}};
+    HttpRoute route{.path = ExactPath("/metrics"),
+                    .handle = AnswerNow([collect = std::move(collect)](const HttpRequest&) {
+                      obs::MetricSet set;
+                      collect(set);
+                      return HttpAnswer{.content_type = kMetricsContentType,
+                                        .body = WriteMetrics(set)};
+                    })};
     metrics.options.port = settings.metrics_port;
     if (settings.metrics_port != kPlainMetricsPort) {
-      STENTOR_ASSIGN_OR_RETURN(metrics.options.tls, ServerTls::Make(settings.tls));
+      auto tls = ServerTls::Make(settings.tls);
+      if (!tls.ok()) {
+        return settings.tls.certificate_folder.empty()
+                   ? tls.status()
+                   : Annotate(tls.status(), "--metrics-cert-dir");
+      }
+      metrics.options.tls = *std::move(tls);
       metrics.options.on_certificate_trouble = [this](const absl::Status& status) {
         log.Log(obs::Event::kCertificateFailed, std::string(status.message()));
       };
@@ -79,23 +84,23 @@ struct Admin::Impl {
         authorizer.Decide(token, std::move(done));
       };
     }
-    metrics.routes.emplace("/metrics", std::move(route));
+    metrics.routes.push_back(std::move(route));
     Open(metrics);
     return absl::OkStatus();
   }
 
   void OpenProbes() {
-    const auto answer = [](const obs::HealthReport& report) {
-      return AdminAnswer{.code = report.ok ? 200 : 503, .body = report.text};
+    const auto route = [](std::string path, std::function<obs::HealthReport()> report) {
+      return HttpRoute{.path = ExactPath(std::move(path)),
+                       .handle = AnswerNow([report = std::move(report)](const HttpRequest&) {
+                         const obs::HealthReport told = report();
+                         return HttpAnswer{.code = told.ok ? 200 : 503, .body = told.text};
+                       })};
     };
     probes.options.address = settings.probe_address;
     probes.options.port = settings.probe_port;
-    probes.routes.emplace(
-        "/healthz", AdminRoute{.handle = [this, answer] { return answer(health.Live(loop.Now())); },
-                               .authorize = {}});
-    probes.routes.emplace(
-        "/readyz",
-        AdminRoute{.handle = [this, answer] { return answer(health.Ready()); }, .authorize = {}});
+    probes.routes.push_back(route("/healthz", [this] { return health.Live(loop.Now()); }));
+    probes.routes.push_back(route("/readyz", [this] { return health.Ready(); }));
     Open(probes);
   }
 

@@ -4,15 +4,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
+#include <span>
 #include <system_error>
+#include <utility>
 
 #include "common/base/strings.h"
 #include "common/base/unique_fd.h"
+#include "common/crypto/secret.h"
 
 namespace stentor::io {
 namespace {
+
+constexpr std::size_t kFirstOctets = 4096;
 
 absl::Status ErrnoStatus(const std::string& path, int error) {
   const std::string message =
@@ -28,6 +33,12 @@ absl::Status ErrnoStatus(const std::string& path, int error) {
   }
 }
 
+// It may be a key's.
+void WipeAndFree(std::string& text) {
+  crypto::Wipe(std::as_writable_bytes(std::span(text)));
+  text = {};
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
@@ -35,23 +46,33 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_by
   if (!file.IsOpen()) {
     return ErrnoStatus(path, errno);
   }
-  std::string content;
-  std::array<char, 4096> buffer;
+  std::string content(kFirstOctets, '\0');
+  std::size_t size = 0;
   for (;;) {
-    const ssize_t count = read(file.Get(), buffer.data(), buffer.size());
+    const ssize_t count = read(file.Get(), content.data() + size, content.size() - size);
     if (count < 0 && errno == EINTR) {
       continue;
     }
     if (count < 0) {
-      return ErrnoStatus(path, errno);
+      absl::Status status = ErrnoStatus(path, errno);
+      WipeAndFree(content);
+      return status;
     }
-    if (count == 0) {
-      return content;
-    }
-    content.append(buffer.data(), static_cast<std::size_t>(count));
-    if (content.size() > max_bytes) {
+    size += static_cast<std::size_t>(count);
+    if (size > max_bytes) {
+      WipeAndFree(content);
       return absl::FailedPreconditionError(
           StrCat("cannot read ", path, ": it is longer than ", max_bytes, " octets"));
+    }
+    if (count == 0) {
+      content.resize(size);
+      return content;
+    }
+    if (size == content.size()) {
+      std::string larger(2 * size, '\0');
+      std::ranges::copy(content, larger.begin());
+      WipeAndFree(content);
+      content = std::move(larger);
     }
   }
 }

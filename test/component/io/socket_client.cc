@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 
 namespace stentor::test {
 namespace {
@@ -81,11 +82,18 @@ std::string SocketClient::ReadAnswer() {
   return answer;
 }
 
-TlsSocketClient::TlsSocketClient(std::uint16_t port, int max_version)
+TlsSocketClient::TlsSocketClient(std::uint16_t port, int max_version, const std::string& protocols)
     : socket_(port),
       context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free),
       tls_(nullptr, SSL_free) {
+  // OpenSSL writes without MSG_NOSIGNAL; a server that has gone must not end the test.
+  (void)signal(SIGPIPE, SIG_IGN);
   SSL_CTX_set_max_proto_version(context_.get(), max_version);
+  if (!protocols.empty()) {
+    SSL_CTX_set_alpn_protos(context_.get(),
+                            reinterpret_cast<const unsigned char*>(protocols.data()),
+                            static_cast<unsigned int>(protocols.size()));
+  }
   tls_.reset(SSL_new(context_.get()));
   SSL_set_fd(tls_.get(), socket_.fd());
   connected_ = SSL_connect(tls_.get()) == 1;
@@ -106,8 +114,40 @@ std::string TlsSocketClient::PeerName() const {
 
 std::string TlsSocketClient::Version() const { return SSL_get_version(tls_.get()); }
 
+std::string TlsSocketClient::Protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(tls_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+bool TlsSocketClient::Send(const std::string& bytes) {
+  return SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())) > 0;
+}
+
+std::string TlsSocketClient::Ask(const std::string& bytes) {
+  if (!Send(bytes)) {
+    return "";
+  }
+  std::string answer;
+  char octet = 0;
+  while (!answer.ends_with("\r\n\r\n")) {
+    if (SSL_read(tls_.get(), &octet, 1) != 1) {
+      return answer;
+    }
+    answer += octet;
+  }
+  for (std::size_t left = ContentLength(answer); left > 0; --left) {
+    if (SSL_read(tls_.get(), &octet, 1) != 1) {
+      return answer;
+    }
+    answer += octet;
+  }
+  return answer;
+}
+
 std::string TlsSocketClient::Exchange(const std::string& bytes) {
-  if (SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())) <= 0) {
+  if (!Send(bytes)) {
     return "";
   }
   std::string all;

@@ -49,8 +49,10 @@ class SocketClient {
 /// TLS on such a connection.
 class TlsSocketClient {
  public:
-  /// `max_version`: OpenSSL's number; 0: the newest.
-  TlsSocketClient(std::uint16_t port, int max_version);
+  /// `max_version`: OpenSSL's number; 0: the newest. `protocols`: what ALPN offers, each with its
+  /// length before it; empty: nothing.
+  explicit TlsSocketClient(std::uint16_t port, int max_version = 0,
+                           const std::string& protocols = "");
   ~TlsSocketClient();
   TlsSocketClient(const TlsSocketClient&) = delete;
   TlsSocketClient& operator=(const TlsSocketClient&) = delete;
@@ -59,8 +61,13 @@ class TlsSocketClient {
   /// The subject's common name in the server's certificate.
   [[nodiscard]] std::string PeerName() const;
   [[nodiscard]] std::string Version() const;
+  /// What ALPN agreed on; empty: nothing.
+  [[nodiscard]] std::string Protocol() const;
+  bool Send(const std::string& bytes);
   /// Sends and reads until the other side ends.
   std::string Exchange(const std::string& bytes);
+  /// Sends and reads one answer: header and as much body as it announces.
+  std::string Ask(const std::string& bytes);
 
  private:
   SocketClient socket_;

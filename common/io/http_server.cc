@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/io/admin_server.h"
+#include "common/io/http_server.h"
 
 #include <netinet/in.h>
 
 #include <utility>
-#include <vector>
 
 #include "common/base/strings.h"
-#include "common/io/admin_session.h"
 #include "common/io/event_loop_impl.h"
+#include "common/io/http_session.h"
 
 namespace stentor::io {
 namespace {
@@ -46,9 +45,23 @@ absl::Status Listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint) {
 
 }  // namespace
 
-struct AdminServer::Impl : std::enable_shared_from_this<Impl> {
-  Impl(EventLoop& loop, boost::asio::io_context& context, AdminOptions given)
-      : options(std::move(given)), acceptor(context), pause(loop) {}
+std::function<bool(std::string_view path)> ExactPath(std::string path) {
+  return [path = std::move(path)](std::string_view asked) { return asked == path; };
+}
+
+HttpHandler AnswerNow(std::function<HttpAnswer(const HttpRequest& request)> answer) {
+  return [answer = std::move(answer)](const HttpRequest& request, const HttpReply& reply) {
+    reply(answer(request));
+  };
+}
+
+struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
+  Impl(EventLoop& loop, boost::asio::io_context& context, HttpOptions given,
+       std::vector<HttpRoute> routes)
+      : options(std::move(given)),
+        acceptor(context),
+        pause(loop),
+        shared(std::make_shared<HttpShared>(options.limits, std::move(routes))) {}
 
   absl::Status Listen() {
     if (!options.address.empty()) {
@@ -76,52 +89,61 @@ struct AdminServer::Impl : std::enable_shared_from_this<Impl> {
         self->pause.ArmAfter(kAcceptPause, [&server = *self] { server.Accept(); });
         return;
       }
-      if (self->shared->sessions.size() < self->options.limits.connections) {
-        StartAdminSession(std::move(socket),
-                          self->options.tls
-                              ? self->options.tls->Current(self->options.on_certificate_trouble)
-                              : nullptr,
-                          self->shared);
-      }
+      self->Serve(std::move(socket));
       self->Accept();
     });
   }
 
-  AdminOptions options;
+  // Where it only returns, the connection is closed.
+  void Serve(tcp::socket socket) {
+    ++shared->counts.accepted;
+    if (shared->size() >= options.limits.connections && !shared->CloseIdlest()) {
+      ++shared->counts.turned_away;
+      return;
+    }
+    // An answer's last piece must not wait for the client to acknowledge the one before.
+    error_code ignored;
+    ignored = socket.set_option(tcp::no_delay(true), ignored);
+    if (options.tls == nullptr) {
+      StartHttpSession(std::move(socket), nullptr, shared);
+    } else if (auto tls = options.tls->Current(options.on_certificate_trouble); tls != nullptr) {
+      StartHttpSession(std::move(socket), std::move(tls), shared);
+    }
+  }
+
+  const HttpOptions options;
   tcp::acceptor acceptor;
   Timer pause;
-  std::shared_ptr<AdminShared> shared = std::make_shared<AdminShared>();
+  const std::shared_ptr<HttpShared> shared;
 };
 
-AdminServer::AdminServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpServer::HttpServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Open(
-    EventLoop& loop, AdminOptions options, std::map<std::string, AdminRoute> routes) {
-  auto impl = std::make_shared<Impl>(loop, loop.impl_->context, std::move(options));
-  impl->shared->limits = impl->options.limits;
-  impl->shared->routes = std::move(routes);
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Open(EventLoop& loop, HttpOptions options,
+                                                             std::vector<HttpRoute> routes) {
+  auto impl =
+      std::make_shared<Impl>(loop, loop.impl_->context, std::move(options), std::move(routes));
   if (absl::Status status = impl->Listen(); !status.ok()) {
     return status;
   }
   impl->Accept();
-  return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-AdminServer::~AdminServer() {
-  impl_->shared->closed = true;
+HttpServer::~HttpServer() {
   impl_->pause.Disarm();
   error_code ignored;
   ignored = impl_->acceptor.close(ignored);
-  for (AdminSession* const session : impl_->shared->sessions) {
-    session->Close();
-  }
+  impl_->shared->CloseAll();
 }
 
-std::uint16_t AdminServer::port() const {
+std::uint16_t HttpServer::port() const {
   error_code ignored;
   return impl_->acceptor.local_endpoint(ignored).port();
 }
 
-std::size_t AdminServer::connections() const { return impl_->shared->sessions.size(); }
+std::size_t HttpServer::connections() const { return impl_->shared->size(); }
+
+const HttpCounts& HttpServer::counts() const { return impl_->shared->counts; }
 
 }  // namespace stentor::io

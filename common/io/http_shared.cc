@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/io/http_shared.h"
+
+#include <utility>
+
+namespace stentor::io {
+
+void HttpShared::Remove(HttpSession& session) {
+  held_ -= std::exchange(session.held_, 0);
+  sessions_.erase(&session);
+}
+
+bool HttpShared::CloseIdlest() {
+  HttpSession* idlest = nullptr;
+  for (HttpSession* const session : sessions_) {
+    if ((idlest == nullptr || session->idle_since_ < idlest->idle_since_) && session->IsIdle()) {
+      idlest = session;
+    }
+  }
+  if (idlest == nullptr) {
+    return false;
+  }
+  Remove(*idlest);
+  idlest->Close();
+  return true;
+}
+
+bool HttpShared::Hold(HttpSession& session, std::size_t octets) {
+  held_ += octets;
+  held_ -= std::exchange(session.held_, octets);
+  while (held_ > limits.all_bodies_bytes) {
+    HttpSession* longest = &session;
+    for (HttpSession* const other : sessions_) {
+      if (other->may_be_closed_for_memory_ && other->held_ > longest->held_) {
+        longest = other;
+      }
+    }
+    ++counts.out_of_memory;
+    if (longest == &session) {
+      held_ -= std::exchange(session.held_, 0);
+      return false;
+    }
+    Remove(*longest);
+    longest->Close();
+  }
+  return true;
+}
+
+void HttpShared::CloseAll() {
+  closed = true;
+  // Close() runs no handler, so nobody removes itself meanwhile.
+  for (HttpSession* const session : sessions_) {
+    session->Close();
+  }
+}
+
+}  // namespace stentor::io
