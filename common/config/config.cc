@@ -15,27 +15,49 @@ namespace {
 
 constexpr int kMaxWeight = 100;
 
-absl::StatusOr<L2Advertisement> ParseAdvertisement(const model::L2AdvertisementResource& resource) {
-  if (HasDuplicates(resource.ip_address_pools)) {
-    return Invalid("duplicate definition in ipAddressPools field (spec.ipAddressPools)");
+// Conditions in an order of their own, so that selectors that mean the same are equal.
+void Normalize(std::vector<model::LabelSelector>& selectors) {
+  for (model::LabelSelector& selector : selectors) {
+    std::ranges::sort(selector.requirements);
   }
+  std::ranges::sort(selectors);
+}
+
+absl::StatusOr<L2Advertisement> ParseAdvertisement(const model::L2AdvertisementResource& resource) {
+  const std::string object = StrCat("L2Advertisement ", resource.key.name);
+  const auto check = [&](const std::vector<model::LabelSelector>& selectors, std::string_view name,
+                         std::string_view context) {
+    return CheckSelectors(selectors, name, StrCat(context, " for ", resource.key.name),
+                          {object, StrCat("spec.", name)});
+  };
   STENTOR_RETURN_IF_ERROR(
-      CheckSelectors(resource.ip_address_pool_selectors, "ipAddressPoolSelectors"));
-  STENTOR_RETURN_IF_ERROR(CheckSelectors(resource.node_selectors, "nodeSelectors"));
-  STENTOR_RETURN_IF_ERROR(CheckSelectors(resource.service_selectors, "serviceSelectors"));
-  for (const model::PreferredNodeSelector& preferred : resource.preferred_node_selectors) {
-    if (preferred.weight < 1 || preferred.weight > kMaxWeight) {
-      return Invalid(StrCat("weight ", preferred.weight,
-                            " is not from 1 to 100 (spec.preferredNodeSelectors)"));
+      CheckRepeated(resource.ip_address_pools, "ipAddressPools", {object, "spec.ipAddressPools"}));
+  STENTOR_RETURN_IF_ERROR(check(resource.ip_address_pool_selectors, "ipAddressPoolSelectors",
+                                "invalid label selector"));
+  STENTOR_RETURN_IF_ERROR(
+      check(resource.node_selectors, "nodeSelectors", "failed to parse node selector"));
+  STENTOR_RETURN_IF_ERROR(
+      check(resource.service_selectors, "serviceSelectors", "failed to parse service selector"));
+  const Place preferred{object, "spec.preferredNodeSelectors"};
+  for (std::size_t i = 0; i < resource.preferred_node_selectors.size(); ++i) {
+    const model::PreferredNodeSelector& term = resource.preferred_node_selectors[i];
+    if (term.weight < 1 || term.weight > kMaxWeight) {
+      return Invalid(StrCat("weight ", term.weight, " is not from 1 to 100", preferred.Text(i)));
     }
-    STENTOR_RETURN_IF_ERROR(CheckSelectors({preferred.preference}, "preferredNodeSelectors"));
+    STENTOR_RETURN_IF_ERROR(CheckSelector(
+        term.preference, StrCat("failed to parse preferred node selectors for ", resource.key.name),
+        preferred.Text(i)));
   }
   L2Advertisement advertisement{.name = resource.key.name,
                                 .node_selectors = resource.node_selectors,
                                 .interfaces = resource.interfaces,
                                 .service_selectors = resource.service_selectors,
                                 .preferences = resource.preferred_node_selectors};
+  Normalize(advertisement.node_selectors);
+  Normalize(advertisement.service_selectors);
   std::ranges::sort(advertisement.interfaces);
+  const auto repeated = std::ranges::unique(advertisement.interfaces);
+  advertisement.interfaces.erase(repeated.begin(), repeated.end());
   return advertisement;
 }
 
@@ -102,14 +124,10 @@ bool Config::SelectsByNamespaceLabels() const {
 absl::StatusOr<Config> Parse(const Resources& resources) {
   STENTOR_ASSIGN_OR_RETURN(ParsedPools parsed, ParsePools(resources));
   for (const model::L2AdvertisementResource* resource : ByName(resources.l2_advertisements)) {
-    const auto advertisement = ParseAdvertisement(*resource);
-    if (!advertisement.ok()) {
-      return Annotate(advertisement.status(),
-                      StrCat("parsing l2 advertisement \"", resource->key.name, "\""));
-    }
+    STENTOR_ASSIGN_OR_RETURN(const L2Advertisement advertisement, ParseAdvertisement(*resource));
     for (ParsedPool& pool : parsed.pools) {
-      if (Selects(*resource, pool) && !IsRepetition(*advertisement, pool.pool)) {
-        pool.pool.l2_advertisements.push_back(*advertisement);
+      if (Selects(*resource, pool) && !IsRepetition(advertisement, pool.pool)) {
+        pool.pool.l2_advertisements.push_back(advertisement);
       }
     }
   }

@@ -19,27 +19,33 @@ namespace {
 // The prefixes of all pools read so far, by first address, to find an overlap in O(log n).
 class Claimed {
  public:
-  // What MetalLB says where one of the prefixes of `range` overlaps with one that was read before.
-  absl::Status Add(const net::IpRange& range, std::string_view pool) {
+  struct Claim {
+    net::IpPrefix prefix;
+    std::string pool;
+  };
+
+  // What MetalLB says where one of the prefixes of `range` overlaps with one that was read before,
+  // and, which it doesn't say, of which pool that is.
+  absl::Status Add(const net::IpRange& range, const std::string& pool) {
     for (const net::IpPrefix& prefix : net::Summarize(range)) {
-      const net::IpPrefix* overlapped = Overlapped(prefix.Range());
-      if (overlapped != nullptr) {
-        return Invalid(StrCat("CIDR \"", prefix.ToString(), "\" in pool \"", pool,
-                              "\" overlaps with already defined CIDR \"", overlapped->ToString(),
-                              "\""));
+      if (const Claim* other = Overlapped(prefix.Range()); other != nullptr) {
+        return Invalid(
+            StrCat("CIDR \"", prefix.ToString(), "\" in pool \"", pool,
+                   "\" overlaps with already defined CIDR \"", other->prefix.ToString(), "\"",
+                   other->pool == pool ? std::string() : StrCat(" of pool \"", other->pool, "\"")));
       }
-      by_first_.emplace(prefix.Range().first, prefix);
+      by_first_.emplace(prefix.Range().first, Claim{prefix, pool});
     }
     return absl::OkStatus();
   }
 
   // The first prefix that was read before and overlaps with `wanted`; null where none does.
-  [[nodiscard]] const net::IpPrefix* Overlapped(const net::IpRange& wanted) const {
+  [[nodiscard]] const Claim* Overlapped(const net::IpRange& wanted) const {
     const auto next = by_first_.upper_bound(wanted.first);
-    if (next != by_first_.begin() && std::prev(next)->second.Range().Overlaps(wanted)) {
+    if (next != by_first_.begin() && std::prev(next)->second.prefix.Range().Overlaps(wanted)) {
       return &std::prev(next)->second;
     }
-    if (next != by_first_.end() && next->second.Range().Overlaps(wanted)) {
+    if (next != by_first_.end() && next->second.prefix.Range().Overlaps(wanted)) {
       return &next->second;
     }
     return nullptr;
@@ -48,8 +54,8 @@ class Claimed {
   // Whether every address of `wanted` was read before.
   [[nodiscard]] bool Covers(const net::IpRange& wanted) const {
     net::IpAddress from = wanted.first;
-    while (const net::IpPrefix* prefix = Overlapped({from, from})) {
-      const net::IpAddress last = prefix->Range().last;
+    while (const Claim* claim = Overlapped({from, from})) {
+      const net::IpAddress last = claim->prefix.Range().last;
       if (last >= wanted.last) {
         return true;
       }
@@ -59,38 +65,32 @@ class Claimed {
   }
 
  private:
-  std::map<net::IpAddress, net::IpPrefix> by_first_;
+  std::map<net::IpAddress, Claim> by_first_;
 };
-
-absl::StatusOr<std::optional<ServiceAllocation>> ParseServiceAllocation(
-    const model::IpAddressPoolResource& pool) {
-  if (!pool.has_service_allocation) {
-    return std::optional<ServiceAllocation>();
-  }
-  if (HasDuplicates(pool.namespaces)) {
-    return Invalid("duplicate definition in namespaces field (spec.serviceAllocation.namespaces)");
-  }
-  STENTOR_RETURN_IF_ERROR(CheckSelectors(pool.namespace_selectors, "namespaceSelectors"));
-  STENTOR_RETURN_IF_ERROR(CheckSelectors(pool.service_selectors, "serviceSelectors"));
-  ServiceAllocation allocation{.priority = pool.priority,
-                               .namespaces = pool.namespaces,
-                               .namespace_selectors = pool.namespace_selectors,
-                               .service_selectors = pool.service_selectors};
-  std::ranges::sort(allocation.namespaces);
-  return std::optional(std::move(allocation));
-}
 
 // A pool on its way, whatever kind it was written as.
 struct PoolInput {
   model::IpAddressPoolResource resource;
-  std::string protocol = "";    // of kinds that say it; else empty
-  bool has_protocol = false;    // whether the kind has to say it
-  std::string field = "spec";   // path of the pool within its object
-  std::string config_map = "";  // "namespace/name" where it comes from one
+  std::string object;          // "IPAddressPool web", for errors
+  std::string field = "spec";  // path of the pool within its object
+  std::string protocol = "";   // of kinds that say it; else empty
+  bool has_protocol = false;   // whether the kind has to say it
+
+  [[nodiscard]] std::string At(std::string_view path) const {
+    return StrCat(" (", object, ": ", field, ".", path, ")");
+  }
 };
+
+PoolInput InputOf(const model::IpAddressPoolResource& pool) {
+  PoolInput input;
+  input.resource = pool;
+  input.object = StrCat("IPAddressPool ", pool.key.name);
+  return input;
+}
 
 PoolInput InputOf(const model::AddressPoolResource& pool) {
   PoolInput input;
+  input.object = StrCat("AddressPool ", pool.key.name);
   input.resource.key = pool.key;
   input.resource.addresses = pool.addresses;
   input.resource.auto_assign = pool.auto_assign;
@@ -100,13 +100,40 @@ PoolInput InputOf(const model::AddressPoolResource& pool) {
   return input;
 }
 
+absl::StatusOr<std::optional<ServiceAllocation>> ParseServiceAllocation(const PoolInput& input) {
+  const model::IpAddressPoolResource& pool = input.resource;
+  if (!pool.has_service_allocation) {
+    return std::optional<ServiceAllocation>();
+  }
+  if (const auto repeated = FirstRepeated(pool.namespaces)) {
+    return Invalid(StrCat("duplicate definition in namespaces field: \"",
+                          pool.namespaces[*repeated], "\"",
+                          input.At(StrCat("serviceAllocation.namespaces[", *repeated, "]"))));
+  }
+  const auto check = [&input](const std::vector<model::LabelSelector>& selectors,
+                              std::string_view name, std::string_view what) {
+    return CheckSelectors(
+        selectors, name,
+        StrCat("invalid ", what, " label selector in ip pool ", input.resource.key.name),
+        {input.object, StrCat(input.field, ".serviceAllocation.", name)});
+  };
+  STENTOR_RETURN_IF_ERROR(check(pool.namespace_selectors, "namespaceSelectors", "namespace"));
+  STENTOR_RETURN_IF_ERROR(check(pool.service_selectors, "serviceSelectors", "service"));
+  ServiceAllocation allocation{.priority = pool.priority,
+                               .namespaces = pool.namespaces,
+                               .namespace_selectors = pool.namespace_selectors,
+                               .service_selectors = pool.service_selectors};
+  std::ranges::sort(allocation.namespaces);
+  return std::optional(std::move(allocation));
+}
+
 // MetalLB's rule for pools that say their protocol: layer2 is announced everywhere, on all nodes
 // and interfaces, without an L2Advertisement.
 absl::Status ApplyProtocol(const PoolInput& input, Pool& pool) {
   if (!input.has_protocol) {
     return absl::OkStatus();
   }
-  const std::string where = StrCat(" (", input.field, ".protocol)");
+  const std::string where = input.At("protocol");
   if (input.protocol.empty()) {
     return Invalid(StrCat("address pool is missing the protocol field", where));
   }
@@ -118,33 +145,52 @@ absl::Status ApplyProtocol(const PoolInput& input, Pool& pool) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Pool> ParsePool(const PoolInput& input, Claimed& claimed) {
+// The pool by itself. What is valid but worth a word goes into `remarks`.
+absl::StatusOr<Pool> ParsePool(const PoolInput& input, std::vector<std::string>& remarks) {
   const model::IpAddressPoolResource& resource = input.resource;
-  const std::string& name = resource.key.name;
-  if (name.empty()) {
-    return Invalid("missing pool name");
-  }
-  if (resource.addresses.empty()) {
-    return Invalid(StrCat("pool has no prefixes defined (", input.field, ".addresses)"));
-  }
-  Pool pool{.name = name,
+  Pool pool{.name = resource.key.name,
             .auto_assign = resource.auto_assign,
             .avoid_buggy_ips = resource.avoid_buggy_ips};
+  if (pool.name.empty()) {
+    return Invalid(StrCat("missing pool name", input.At("name")));
+  }
+  if (resource.addresses.empty()) {
+    return Invalid(StrCat("pool has no prefixes defined", input.At("addresses")));
+  }
   STENTOR_RETURN_IF_ERROR(ApplyProtocol(input, pool));
   for (std::size_t i = 0; i < resource.addresses.size(); ++i) {
-    const auto field = [&] { return StrCat(" (", input.field, ".addresses[", i, "])"); };
-    const auto range = net::ParseAddressItem(resource.addresses[i]);
-    if (!range.ok()) {
-      return Invalid(StrCat("invalid CIDR \"", resource.addresses[i], "\" in pool \"", name,
-                            "\": ", std::string(range.status().message()), field()));
+    const std::string& item = resource.addresses[i];
+    const auto range = net::ParseAddressItem(item);
+    if (range.ok()) {
+      pool.ranges.push_back(*range);
+    } else if (net::IsRangeOfBothFamilies(item)) {
+      // MetalLB takes no address from it, and says nothing.
+      remarks.push_back(StrCat("\"", item, "\" in pool \"", pool.name,
+                               "\" gives no address: its ends are of different families",
+                               input.At(StrCat("addresses[", i, "]"))));
+    } else {
+      return Invalid(StrCat("invalid CIDR \"", item, "\" in pool \"", pool.name,
+                            "\": ", std::string(range.status().message()),
+                            input.At(StrCat("addresses[", i, "]"))));
     }
-    if (const absl::Status status = claimed.Add(*range, name); !status.ok()) {
-      return Invalid(StrCat(std::string(status.message()), field()));
-    }
-    pool.ranges.push_back(*range);
   }
-  STENTOR_ASSIGN_OR_RETURN(pool.service_allocation, ParseServiceAllocation(resource));
+  STENTOR_ASSIGN_OR_RETURN(pool.service_allocation, ParseServiceAllocation(input));
   return pool;
+}
+
+// That nobody else has the addresses of a pool. Items without addresses are in no `claimed`.
+absl::Status Claim(const PoolInput& input, Claimed& claimed) {
+  const std::vector<std::string>& items = input.resource.addresses;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto range = net::ParseAddressItem(items[i]);
+    if (!range.ok()) {
+      continue;
+    }
+    if (const absl::Status status = claimed.Add(*range, input.resource.key.name); !status.ok()) {
+      return Invalid(StrCat(std::string(status.message()), input.At(StrCat("addresses[", i, "]"))));
+    }
+  }
+  return absl::OkStatus();
 }
 
 class Parser {
@@ -152,7 +198,7 @@ class Parser {
   absl::Status AddCustomResources(const Resources& resources) {
     std::vector<PoolInput> inputs;
     for (const model::IpAddressPoolResource& pool : resources.pools) {
-      inputs.emplace_back().resource = pool;
+      inputs.push_back(InputOf(pool));
     }
     for (const model::AddressPoolResource& pool : resources.address_pools) {
       inputs.push_back(InputOf(pool));
@@ -169,15 +215,15 @@ class Parser {
     std::vector<std::string> used;
     for (std::size_t i = 0; i < legacy.pools.size(); ++i) {
       PoolInput input = InputOf(legacy.pools[i]);
+      input.object = StrCat("ConfigMap ", map);
       input.field = StrCat("address-pools[", i, "]");
-      input.config_map = map;
       const std::string& name = input.resource.key.name;
       if (OverlapsWithCustom(input)) {
         if (!CoveredByCustom(input)) {
-          return Locate(Invalid(StrCat("pool \"", name,
-                                       "\": custom resources define some of its addresses: let "
-                                       "them define all, or none")),
-                        map);
+          return Invalid(StrCat("pool \"", name,
+                                "\": custom resources define some of its addresses: let them "
+                                "define all, or none",
+                                input.At("addresses")));
         }
         Remark(StrCat("pool \"", name, "\" of the ConfigMap ", map,
                       " is left out: custom resources define its addresses"));
@@ -234,16 +280,14 @@ class Parser {
     });
     for (PoolInput& input : inputs) {
       const std::string name = input.resource.key.name;
-      absl::StatusOr<Pool> pool = Invalid(StrCat("duplicate definition of pool \"", name, "\""));
-      if (name.empty() || names_.insert(name).second) {
-        pool = ParsePool(input, claimed);
-        if (!pool.ok()) {
-          pool = Annotate(pool.status(), StrCat("parsing address pool \"", name, "\""));
-        }
-      }
+      auto pool = ParsePool(input, parsed_.remarks);
       if (!pool.ok()) {
-        return input.config_map.empty() ? pool.status() : Locate(pool.status(), input.config_map);
+        return Annotate(pool.status(), StrCat("parsing address pool ", name));
       }
+      if (!names_.insert(name).second) {
+        return Invalid(StrCat("duplicate definition of pool \"", name, "\" (", input.object, ")"));
+      }
+      STENTOR_RETURN_IF_ERROR(Claim(input, claimed));
       if (input.protocol == "bgp") {
         Remark(
             StrCat("pool \"", name,
@@ -253,10 +297,6 @@ class Parser {
       parsed_.pools.push_back({*std::move(pool), std::move(input.resource.labels)});
     }
     return absl::OkStatus();
-  }
-
-  static absl::Status Locate(const absl::Status& status, const std::string& config_map) {
-    return Annotate(status, StrCat("ConfigMap ", config_map));
   }
 
   Claimed custom_;

@@ -18,6 +18,7 @@ using nlohmann::json;
 
 constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMinInt32 = std::numeric_limits<std::int32_t>::min();
+constexpr std::int64_t kMaxGeneration = std::numeric_limits<std::int64_t>::max();
 
 std::vector<std::string> Strings(const JsonCursor& list) {
   std::vector<std::string> strings;
@@ -36,8 +37,7 @@ model::ObjectKey Key(const JsonCursor& metadata) {
   return {metadata.At("namespace").String(), metadata.At("name").String()};
 }
 
-model::SelectorOperator Operator(const JsonCursor& cursor) {
-  const std::string text = cursor.String();
+model::SelectorOperator Operator(std::string_view text) {
   if (text == "In") {
     return model::SelectorOperator::kIn;
   }
@@ -47,35 +47,27 @@ model::SelectorOperator Operator(const JsonCursor& cursor) {
   if (text == "Exists") {
     return model::SelectorOperator::kExists;
   }
-  if (text == "DoesNotExist") {
-    return model::SelectorOperator::kDoesNotExist;
-  }
-  cursor.Fail("one of In, NotIn, Exists, DoesNotExist");
-  return model::SelectorOperator::kIn;
+  return text == "DoesNotExist" ? model::SelectorOperator::kDoesNotExist
+                                : model::SelectorOperator::kUnknown;
 }
 
+// What is no sense is kept: common/config judges it, in MetalLB's words, and whoever asks.
 model::LabelSelector Selector(const JsonCursor& cursor) {
   model::LabelSelector selector;
   cursor.At("matchLabels").ForEachMember([&](const std::string& key, const JsonCursor& value) {
     selector.requirements.push_back(
-        {.key = key, .op = model::SelectorOperator::kIn, .values = {value.String()}});
+        {.key = key, .op = model::SelectorOperator::kEquals, .values = {value.String()}});
   });
   cursor.At("matchExpressions").ForEach([&](const JsonCursor& expression) {
     model::SelectorRequirement requirement;
     requirement.key = expression.At("key").String();
-    requirement.op = Operator(expression.At("operator"));
-    const JsonCursor values = expression.At("values");
-    requirement.values = Strings(values);
-    const bool wants_values = requirement.op == model::SelectorOperator::kIn ||
-                              requirement.op == model::SelectorOperator::kNotIn;
-    if (wants_values && requirement.values.empty()) {
-      values.Fail("at least one value for In and NotIn");
-    } else if (!wants_values && !requirement.values.empty()) {
-      values.Fail("no values for Exists and DoesNotExist");
+    std::string op = expression.At("operator").String();
+    requirement.op = Operator(op);
+    if (requirement.op == model::SelectorOperator::kUnknown) {
+      requirement.unknown_op = std::move(op);
     }
+    requirement.values = Strings(expression.At("values"));
     std::sort(requirement.values.begin(), requirement.values.end());
-    requirement.values.erase(std::unique(requirement.values.begin(), requirement.values.end()),
-                             requirement.values.end());
     selector.requirements.push_back(std::move(requirement));
   });
   return selector;
@@ -136,6 +128,21 @@ std::string MetadataText(const json& metadata) {
     }
   }
   return DumpJson(copy);
+}
+
+// What a writer has to know of its own condition. It is no reason to refuse the object: what can't
+// be read counts as absent, and is written anew.
+std::optional<model::Condition> ConditionOf(const JsonCursor& status, std::string_view type) {
+  std::optional<model::Condition> found;
+  status.At("conditions").ForEach([&](const JsonCursor& entry) {
+    if (!found && entry.At("type").String() == type) {
+      found = {.status = entry.At("status").String(),
+               .reason = entry.At("reason").String(),
+               .message = entry.At("message").String(),
+               .observed_generation = entry.At("observedGeneration").Integer(0, kMaxGeneration)};
+    }
+  });
+  return found;
 }
 
 }  // namespace
@@ -205,6 +212,11 @@ absl::StatusOr<model::Service> DecodeService(const json& json, Verbatim verbatim
       const auto it = json.find(key);
       return it == json.end() || !it->is_object() ? nlohmann::json::object() : *it;
     };
+    absl::Status ignored;
+    service.generation =
+        JsonCursor(json, &ignored).At("metadata").At("generation").Integer(0, kMaxGeneration);
+    service.address_allocated =
+        ConditionOf(JsonCursor(json, &ignored).At("status"), model::kAddressAllocated);
     service.metadata_json = MetadataText(object("metadata"));
     service.status_json = DumpJson(object("status"));
   }

@@ -2,7 +2,8 @@
 #pragma once
 
 /// \file
-/// Reading of JSON whose types are not trusted. Internal to common/kube.
+/// Reading of JSON whose types are not trusted: what the codecs are made of, here and in
+/// controller/webhook.
 
 #include <cstddef>
 #include <cstdint>

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/model/selector.h"
@@ -26,6 +27,20 @@ struct ServicePort {
 };
 
 enum class TrafficPolicy : std::uint8_t { kCluster, kLocal };
+
+/// A metav1.Condition, without its type and lastTransitionTime.
+struct Condition {
+  std::string status;  ///< "True", "False" or "Unknown".
+  std::string reason;  ///< CamelCase, for programs.
+  std::string message;
+  std::int64_t observed_generation = 0;  ///< 0: absent.
+
+  friend bool operator==(const Condition&, const Condition&) = default;
+};
+
+/// Type of the condition by which a Service says why it has no address. One that has what it asks
+/// for does not carry it.
+inline constexpr std::string_view kAddressAllocated = "stentor.io/AddressAllocated";
 
 /// A core/v1 Service.
 struct Service {
@@ -45,9 +60,12 @@ struct Service {
   std::vector<ServicePort> ports;
   std::vector<std::string> ingress_ips;  ///< status.loadBalancer.ingress[].ip, in order
 
+  /// What only a writer of Services needs; empty where the decoder was told to drop it (the
+  /// speaker, which never writes them).
+  std::int64_t generation = 0;                 ///< 0: the API server keeps none (before 1.34).
+  std::optional<Condition> address_allocated;  ///< Of type kAddressAllocated.
   /// metadata (without managedFields) and status as JSON text: a status write has to carry all of
-  /// them, or the API server deletes what is missing. Empty where the decoder was told to drop
-  /// them (the speaker, which never writes Services).
+  /// them, or the API server deletes what is missing.
   std::string metadata_json;
   std::string status_json;
 

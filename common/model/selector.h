@@ -15,18 +15,27 @@
 
 namespace stentor::model {
 
-enum class SelectorOperator : std::uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
+/// kEquals is a member of matchLabels; kUnknown is what a user made up.
+enum class SelectorOperator : std::uint8_t {
+  kEquals,
+  kIn,
+  kNotIn,
+  kExists,
+  kDoesNotExist,
+  kUnknown
+};
 
-/// One condition on one label.
+/// One condition on one label, as it is written: what is wrong with it, common/config says.
 struct SelectorRequirement {
   std::string key;
   SelectorOperator op = SelectorOperator::kIn;
-  std::vector<std::string> values;  ///< For kIn and kNotIn; sorted, without duplicates.
+  std::vector<std::string> values;  ///< For kIn and kNotIn, sorted; one for kEquals.
+  std::string unknown_op = {};      ///< The operator's text where it is kUnknown, else empty.
 
   friend auto operator<=>(const SelectorRequirement&, const SelectorRequirement&) = default;
 };
 
-/// matchLabels are held as kIn requirements with one value.
+/// matchLabels, then matchExpressions. A condition whose operator is unknown holds for nothing.
 struct LabelSelector {
   std::vector<SelectorRequirement> requirements;
 
@@ -34,6 +43,9 @@ struct LabelSelector {
 
   friend auto operator<=>(const LabelSelector&, const LabelSelector&) = default;
 };
+
+/// As kubectl writes it: "rack=1,zone in (a,b),zone notin (c),tier,!old".
+[[nodiscard]] std::string ToString(const LabelSelector& selector);
 
 /// True where at least one of `selectors` matches; false for none at all.
 [[nodiscard]] bool AnyMatches(std::span<const LabelSelector> selectors, const Labels& labels);

@@ -4,6 +4,7 @@
 #include <bit>
 #include <charconv>
 #include <limits>
+#include <optional>
 #include <ostream>
 
 #include "absl/strings/ascii.h"
@@ -42,14 +43,76 @@ int TrailingZeros(const IpAddress& address) noexcept {
   return 64 + std::countr_zero(address.high());
 }
 
+// What Go's unicode.IsSpace takes for a space, in UTF-8: MetalLB trims that.
+constexpr std::string_view kSpaces[] = {
+    " ",
+    "\t",
+    "\n",
+    "\v",
+    "\f",
+    "\r",
+    "\xc2\x85",
+    "\xc2\xa0",
+    "\xe1\x9a\x80",
+    "\xe2\x80\x80",
+    "\xe2\x80\x81",
+    "\xe2\x80\x82",
+    "\xe2\x80\x83",
+    "\xe2\x80\x84",
+    "\xe2\x80\x85",
+    "\xe2\x80\x86",
+    "\xe2\x80\x87",
+    "\xe2\x80\x88",
+    "\xe2\x80\x89",
+    "\xe2\x80\x8a",
+    "\xe2\x80\xa8",
+    "\xe2\x80\xa9",
+    "\xe2\x80\xaf",
+    "\xe2\x81\x9f",
+    "\xe3\x80\x80",
+};
+
 std::string_view TrimSpaces(std::string_view text) noexcept {
-  while (!text.empty() && text.front() == ' ') {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && text.back() == ' ') {
-    text.remove_suffix(1);
+  for (bool trimmed = true; trimmed;) {
+    trimmed = false;
+    for (const std::string_view space : kSpaces) {
+      if (text.substr(0, space.size()) == space) {
+        text.remove_prefix(space.size());
+        trimmed = true;
+      } else if (text.size() >= space.size() && text.substr(text.size() - space.size()) == space) {
+        text.remove_suffix(space.size());
+        trimmed = true;
+      }
+    }
   }
   return text;
+}
+
+// Both ends of "start-end", as far as they are addresses.
+struct Ends {
+  std::string_view start_text;
+  std::string_view end_text;
+  std::optional<IpAddress> start;
+  std::optional<IpAddress> end;
+};
+
+Ends EndsOf(std::string_view text) noexcept {
+  const std::size_t dash = text.find('-');
+  Ends ends;
+  if (dash != std::string_view::npos) {
+    ends.start_text = TrimSpaces(text.substr(0, dash));
+    ends.end_text = TrimSpaces(text.substr(dash + 1));
+    ends.start = IpAddress::Parse(ends.start_text);
+    ends.end = IpAddress::Parse(ends.end_text);
+  }
+  return ends;
+}
+
+// As an IPv6 address; one of IPv4, or mapped, is ::ffff:a.b.c.d.
+IpAddress Mapped(const IpAddress& address) noexcept {
+  return address.IsIpv4() ? IpAddress::FromNumber(IpFamily::kIpv6, 0,
+                                                  (std::uint64_t{0xffff} << 32U) | address.low())
+                          : address;
 }
 
 }  // namespace
@@ -86,47 +149,54 @@ absl::StatusOr<IpPrefix> ParsePrefix(std::string_view text) {
   const std::string_view digits = text.substr(slash + 1);
   int length = -1;
   const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  const bool plain = !digits.empty() &&
-                     absl::ascii_isdigit(static_cast<unsigned char>(digits[0])) &&
-                     (digits.size() == 1 || digits[0] != '0');
+  const bool plain = !digits.empty() && absl::ascii_isdigit(static_cast<unsigned char>(digits[0]));
+  // The length of ::ffff:192.0.2.0/120 counts from the beginning of the IPv6 address.
+  const bool mapped = address && address->IsIpv4() && text.find(':') < slash;
   if (!address || !plain || result.ec != std::errc() ||
-      result.ptr != digits.data() + digits.size() || length > Bits(address->family())) {
+      result.ptr != digits.data() + digits.size() ||
+      length > (mapped ? 128 : Bits(address->family()))) {
     return error();
+  }
+  if (mapped) {
+    return length >= 96 ? PrefixOf(*address, length - 96) : PrefixOf(Mapped(*address), length);
   }
   return PrefixOf(*address, length);
 }
 
+bool IsRangeOfBothFamilies(std::string_view text) noexcept {
+  const Ends ends = EndsOf(text);
+  return ends.start && ends.end && ends.start->family() != ends.end->family() &&
+         Mapped(*ends.start) < Mapped(*ends.end);
+}
+
 absl::StatusOr<IpRange> ParseAddressItem(std::string_view text) {
-  const std::size_t dash = text.find('-');
-  if (dash == std::string_view::npos) {
+  if (text.find('-') == std::string_view::npos) {
     auto prefix = ParsePrefix(text);
     if (!prefix.ok()) {
       return prefix.status();
     }
     return prefix->Range();
   }
-  const std::string_view start_text = TrimSpaces(text.substr(0, dash));
-  const std::string_view end_text = TrimSpaces(text.substr(dash + 1));
-  const auto start = IpAddress::Parse(start_text);
-  if (!start) {
+  const Ends ends = EndsOf(text);
+  if (!ends.start) {
     return absl::InvalidArgumentError(
-        StrCat("invalid IP range \"", text, "\": invalid start IP \"", start_text, "\""));
+        StrCat("invalid IP range \"", text, "\": invalid start IP \"", ends.start_text, "\""));
   }
-  const auto end = IpAddress::Parse(end_text);
-  if (!end) {
+  if (!ends.end) {
     return absl::InvalidArgumentError(
-        StrCat("invalid IP range \"", text, "\": invalid end IP \"", end_text, "\""));
+        StrCat("invalid IP range \"", text, "\": invalid end IP \"", ends.end_text, "\""));
   }
-  if (start->family() != end->family()) {
-    return absl::InvalidArgumentError(StrCat("invalid IP range \"", text, "\": start IP ",
-                                             start_text, " and end IP ", end_text,
-                                             " are of different families"));
+  if (Mapped(*ends.end) < Mapped(*ends.start)) {
+    return absl::InvalidArgumentError(StrCat("invalid IP range \"", text, "\": start IP \"",
+                                             ends.start->ToString(), "\" is after the end IP \"",
+                                             ends.end->ToString(), "\""));
   }
-  if (*end < *start) {
-    return absl::InvalidArgumentError(StrCat("invalid IP range \"", text, "\": start IP ",
-                                             start_text, " is after the end IP ", end_text));
+  if (ends.start->family() != ends.end->family()) {
+    return absl::InvalidArgumentError(StrCat("invalid IP range \"", text, "\": start IP \"",
+                                             ends.start->ToString(), "\" and end IP \"",
+                                             ends.end->ToString(), "\" are of different families"));
   }
-  return IpRange{*start, *end};
+  return IpRange{*ends.start, *ends.end};
 }
 
 std::vector<IpPrefix> Summarize(const IpRange& range) {

@@ -48,12 +48,18 @@ struct IpPrefix {
 /// Precondition: 0 <= length <= 32 or 128.
 [[nodiscard]] IpPrefix PrefixOf(const IpAddress& address, int length) noexcept;
 
-/// Reads "192.0.2.0/24" (host bits may be set and are cut off) as MetalLB does.
+/// Reads "192.0.2.0/24" as MetalLB does: host bits may be set, and are cut off; the length may have
+/// leading zeros; that of an IPv4-mapped address counts 128 bits (::ffff:192.0.2.0/120 is a /24).
 [[nodiscard]] absl::StatusOr<IpPrefix> ParsePrefix(std::string_view text);
 
 /// Reads one item of IPAddressPool.spec.addresses: a prefix, or "start-end" with optional spaces
-/// around the dash. Errors are InvalidArgument with MetalLB's wording.
+/// (those of Go's unicode.IsSpace) around both ends. Errors are InvalidArgument with MetalLB's
+/// wording.
 [[nodiscard]] absl::StatusOr<IpRange> ParseAddressItem(std::string_view text);
+
+/// Whether `text` is a range from an IPv4 address to an IPv6 one, or the other way round, and not
+/// backwards: MetalLB accepts it, and takes no address from it. ParseAddressItem() refuses it.
+[[nodiscard]] bool IsRangeOfBothFamilies(std::string_view text) noexcept;
 
 /// The fewest prefixes that make up `range`, ascending. At most 2 * bits of them.
 [[nodiscard]] std::vector<IpPrefix> Summarize(const IpRange& range);

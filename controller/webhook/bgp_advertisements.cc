@@ -6,6 +6,7 @@
 
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/config/checks.h"
 #include "common/net/ip_range.h"
 #include "controller/webhook/bgp_checks.h"
 #include "controller/webhook/bgp_rules.h"
@@ -13,23 +14,27 @@
 namespace stentor::controller {
 namespace {
 
-absl::Status CheckTexts(const std::vector<std::string>& values, std::string_view what) {
-  const std::string* repeated = FirstRepeated(values);
-  return repeated == nullptr
-             ? absl::OkStatus()
-             : BgpError(StrCat("duplicate definition of ", what, " ", Quoted(*repeated)));
-}
-
 absl::Status CheckAdvertisement(const BgpAdvertisement& advertisement,
                                 const std::set<std::string>& aliases) {
-  STENTOR_RETURN_IF_ERROR(CheckTexts(advertisement.ip_address_pools, "ipAddressPools"));
-  STENTOR_RETURN_IF_ERROR(CheckTexts(advertisement.communities, "community"));
-  STENTOR_RETURN_IF_ERROR(CheckTexts(advertisement.peers, "peers"));
+  const std::string object = StrCat("BGPAdvertisement ", advertisement.key.name);
+  const auto check = [&](const std::vector<model::LabelSelector>& selectors, std::string_view field,
+                         std::string_view context) {
+    return config::CheckSelectors(selectors, field,
+                                  StrCat(context, " for ", advertisement.key.name),
+                                  {object, StrCat("spec.", field)});
+  };
+  STENTOR_RETURN_IF_ERROR(config::CheckRepeated(advertisement.ip_address_pools, "ipAddressPools",
+                                                {object, "spec.ipAddressPools"}));
   STENTOR_RETURN_IF_ERROR(
-      CheckRepeatedSelectors(advertisement.ip_address_pool_selectors, "ipAddressPoolSelectors"));
-  STENTOR_RETURN_IF_ERROR(CheckRepeatedSelectors(advertisement.node_selectors, "nodeSelectors"));
+      config::CheckRepeated(advertisement.communities, "community", {object, "spec.communities"}));
   STENTOR_RETURN_IF_ERROR(
-      CheckRepeatedSelectors(advertisement.service_selectors, "serviceSelectors"));
+      config::CheckRepeated(advertisement.peers, "peers", {object, "spec.peers"}));
+  STENTOR_RETURN_IF_ERROR(check(advertisement.ip_address_pool_selectors, "ipAddressPoolSelectors",
+                                "invalid label selector"));
+  STENTOR_RETURN_IF_ERROR(
+      check(advertisement.node_selectors, "nodeSelectors", "failed to parse node selector"));
+  STENTOR_RETURN_IF_ERROR(check(advertisement.service_selectors, "serviceSelectors",
+                                "failed to parse service selector"));
   const std::string& name = advertisement.key.name;
   if (!advertisement.service_selectors.empty()) {
     for (const auto& [aggregated, field] :

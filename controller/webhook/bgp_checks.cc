@@ -47,12 +47,6 @@ absl::Status CheckCommunityValue(const std::string& text) {
              : absl::OkStatus();
 }
 
-absl::Status CheckRepeatedSelectors(const std::vector<model::LabelSelector>& selectors,
-                                    std::string_view field) {
-  return FirstRepeated(selectors) == nullptr ? absl::OkStatus()
-                                             : BgpError(StrCat("duplicate definition of ", field));
-}
-
 bool ShareNode(const std::vector<model::LabelSelector>& a,
                const std::vector<model::LabelSelector>& b,
                const std::map<model::NodeName, model::Labels>& nodes) {

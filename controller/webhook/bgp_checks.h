@@ -5,7 +5,6 @@
 /// What the rules of the BGP kinds share. Internal to bgp_*.cc.
 
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,10 +24,6 @@ enum class CommunityForm : std::uint8_t { kLegacy, kLarge, kOtherForm, kBadValue
 /// MetalLB's text for kBadValue; OK for the others.
 [[nodiscard]] absl::Status CheckCommunityValue(const std::string& text);
 
-/// That no selector is repeated; `field` is the last part of their path.
-[[nodiscard]] absl::Status CheckRepeatedSelectors(
-    const std::vector<model::LabelSelector>& selectors, std::string_view field);
-
 /// Whether there is a node that both select. Where no nodes are known, lists that are alike select
 /// the same; of others nothing can be said.
 [[nodiscard]] bool ShareNode(const std::vector<model::LabelSelector>& a,
@@ -40,17 +35,5 @@ enum class CommunityForm : std::uint8_t { kLegacy, kLarge, kOtherForm, kBadValue
 }
 
 [[nodiscard]] inline std::string Quoted(std::string_view text) { return StrCat("\"", text, "\""); }
-
-/// The first value that is there before; null where there is none.
-template <typename T>
-[[nodiscard]] const T* FirstRepeated(const std::vector<T>& values) {
-  std::set<T> seen;
-  for (const T& value : values) {
-    if (!seen.insert(value).second) {
-      return &value;
-    }
-  }
-  return nullptr;
-}
 
 }  // namespace stentor::controller

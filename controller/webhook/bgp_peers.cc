@@ -5,6 +5,7 @@
 
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/config/checks.h"
 #include "common/net/ip_address.h"
 #include "controller/webhook/bgp_checks.h"
 #include "controller/webhook/bgp_rules.h"
@@ -90,7 +91,11 @@ absl::Status CheckPeer(const BgpPeer& peer) {
   if (!peer.source_address.empty() && !IsAddress(peer.source_address)) {
     return BgpError(StrCat("invalid source IP ", Quoted(peer.source_address)));
   }
-  STENTOR_RETURN_IF_ERROR(CheckRepeatedSelectors(peer.node_selectors, "nodeSelectors"));
+  const std::string object = StrCat("BGPPeer ", peer.key.name);
+  STENTOR_RETURN_IF_ERROR(
+      config::CheckSelectors(peer.node_selectors, "nodeSelectors",
+                             StrCat("failed to convert peer ", peer.key.name, " node selector"),
+                             {object, "spec.nodeSelectors"}));
   if (!peer.password.empty() && !peer.password_secret.name.empty()) {
     return BgpError(StrCat("can not have both password and secret ref set in peer config ", key));
   }

@@ -134,37 +134,63 @@ Facts ContextOf(Kind kind, const Facts& others) {
   return context;
 }
 
+void CopyKind(Kind kind, const Facts& from, Facts& to) {
+  switch (kind) {
+    case Kind::kIpAddressPool:
+      to.pools = from.pools;
+      break;
+    case Kind::kAddressPool:
+      to.address_pools = from.address_pools;
+      break;
+    case Kind::kL2Advertisement:
+      to.l2_advertisements = from.l2_advertisements;
+      break;
+    case Kind::kBgpAdvertisement:
+      to.bgp_advertisements = from.bgp_advertisements;
+      break;
+    case Kind::kBgpPeer:
+      to.bgp_peers = from.bgp_peers;
+      break;
+    case Kind::kBfdProfile:
+      to.bfd_profiles = from.bfd_profiles;
+      break;
+    case Kind::kCommunity:
+      to.communities = from.communities;
+      break;
+  }
+  for (const auto& [object, why] : from.unreadable) {
+    if (object.first == kind) {
+      to.unreadable.emplace(object, why);
+    }
+  }
+}
+
 }  // namespace
 
-Facts AmongWhich(Kind kind, const Facts& facts) {
-  Facts among{.name_space = facts.name_space, .bgp_mode = facts.bgp_mode};
+std::vector<Kind> KindsBeside(Kind kind) {
   switch (kind) {
     case Kind::kIpAddressPool:
     case Kind::kAddressPool:
-      among.pools = facts.pools;
-      among.address_pools = facts.address_pools;
-      break;
+      return {Kind::kIpAddressPool, Kind::kAddressPool};
     case Kind::kL2Advertisement:
-      among.pools = facts.pools;
-      among.address_pools = facts.address_pools;
-      among.l2_advertisements = facts.l2_advertisements;
-      break;
+      return {Kind::kIpAddressPool, Kind::kAddressPool, kind};
     case Kind::kBgpAdvertisement:
-      among.pools = facts.pools;
-      among.bgp_advertisements = facts.bgp_advertisements;
-      among.communities = facts.communities;
-      among.nodes = facts.nodes;
-      break;
+      return {Kind::kIpAddressPool, Kind::kCommunity, kind};
     case Kind::kBgpPeer:
-      among.bgp_peers = facts.bgp_peers;
-      among.nodes = facts.nodes;
-      break;
     case Kind::kBfdProfile:
-      among.bfd_profiles = facts.bfd_profiles;
-      break;
     case Kind::kCommunity:
-      among.communities = facts.communities;
       break;
+  }
+  return {kind};
+}
+
+Facts AmongWhich(Kind kind, const Facts& facts) {
+  Facts among{.name_space = facts.name_space, .bgp_mode = facts.bgp_mode};
+  for (const Kind one : KindsBeside(kind)) {
+    CopyKind(one, facts, among);
+  }
+  if (kind == Kind::kBgpAdvertisement || kind == Kind::kBgpPeer) {
+    among.nodes = facts.nodes;
   }
   return among;
 }

@@ -5,13 +5,16 @@
 /// Errors of a set of objects, and which of them has part in one. Internal to rules.cc.
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "controller/webhook/facts.h"
 
 namespace stentor::controller {
 
-/// The objects with which one of `kind` can be in conflict; MetalLB parses the same.
+/// The kinds with which one of `kind` can be in conflict, and those objects; MetalLB parses the
+/// same.
+[[nodiscard]] std::vector<Kind> KindsBeside(Kind kind);
 [[nodiscard]] Facts AmongWhich(Kind kind, const Facts& facts);
 
 /// The first error of the objects of `kind`, in the parser's words; `facts` are AmongWhich()'s.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -44,53 +43,6 @@ std::vector<Object> Values(const std::map<model::ObjectKey, Object>& map) {
   return values;
 }
 
-// The member of an object; null where there is none.
-const json& Member(const json& object, const char* key) {
-  static const json kNull;
-  if (!object.is_object()) {
-    return kNull;
-  }
-  const auto member = object.find(key);
-  return member == object.end() ? kNull : *member;
-}
-
-absl::Status CheckValues(const json& values) {
-  std::set<std::string_view> seen;
-  for (const json& value : values) {
-    if (value.is_string() && !seen.insert(value.get_ref<const std::string&>()).second) {
-      return absl::InvalidArgumentError(
-          StrCat("duplicate definition of match expression value in label selector \"",
-                 value.get_ref<const std::string&>(), "\""));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckSelector(const json& selector) {
-  const json& expressions = Member(selector, "matchExpressions");
-  if (!expressions.is_array()) {
-    return absl::OkStatus();
-  }
-  std::set<json> seen;
-  for (const json& expression : expressions) {
-    json sorted = expression;
-    if (const json& values = Member(expression, "values"); values.is_array()) {
-      STENTOR_RETURN_IF_ERROR(CheckValues(values));
-      std::sort(sorted["values"].begin(), sorted["values"].end());
-    }
-    if (!seen.insert(std::move(sorted)).second) {
-      return absl::InvalidArgumentError(
-          StrCat("duplicate definition of match expressions ", kube::DumpJson(expression)));
-    }
-    const json& op = Member(expression, "operator");
-    if (op.is_string() && op != "In" && op != "NotIn" && op != "Exists" && op != "DoesNotExist") {
-      return absl::InvalidArgumentError(StrCat("\"", op.get_ref<const std::string&>(),
-                                               "\" is not a valid label selector operator"));
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 std::optional<Kind> KindOf(std::string_view name) {
@@ -103,6 +55,21 @@ std::string_view KindName(Kind kind) {
 }
 
 absl::Status Facts::Put(Kind kind, const json& object) {
+  const absl::Status status = Read(kind, object);
+  const auto key = kube::DecodeKey(object);
+  if (!key.ok()) {
+    return status;
+  }
+  if (status.ok()) {
+    unreadable.erase({kind, *key});
+  } else {
+    Remove(kind, *key);
+    unreadable.emplace(std::pair(kind, *key), std::string(status.message()));
+  }
+  return status;
+}
+
+absl::Status Facts::Read(Kind kind, const json& object) {
   switch (kind) {
     case Kind::kIpAddressPool:
       return Insert(kube::DecodeIpAddressPool(object), pools);
@@ -123,6 +90,7 @@ absl::Status Facts::Put(Kind kind, const json& object) {
 }
 
 void Facts::Remove(Kind kind, const model::ObjectKey& key) {
+  unreadable.erase({kind, key});
   switch (kind) {
     case Kind::kIpAddressPool:
       pools.erase(key);
@@ -154,26 +122,6 @@ config::Resources Facts::Resources() const {
   resources.address_pools = Values(address_pools);
   resources.l2_advertisements = Values(l2_advertisements);
   return resources;
-}
-
-absl::Status CheckSelectorTexts(const json& object) {
-  // Selectors are in lists of spec, or of spec.serviceAllocation; those of preferences one deeper.
-  const json& spec = Member(object, "spec");
-  for (const json* holder : {&spec, &Member(spec, "serviceAllocation")}) {
-    if (!holder->is_object()) {
-      continue;
-    }
-    for (const json& list : *holder) {
-      if (!list.is_array()) {
-        continue;
-      }
-      for (const json& element : list) {
-        STENTOR_RETURN_IF_ERROR(CheckSelector(element));
-        STENTOR_RETURN_IF_ERROR(CheckSelector(Member(element, "preference")));
-      }
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace stentor::controller

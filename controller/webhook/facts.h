@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -51,18 +52,20 @@ struct Facts {
   std::map<model::ObjectKey, BfdProfile> bfd_profiles = {};
   std::map<model::ObjectKey, Community> communities = {};
   std::map<model::NodeName, model::Labels> nodes = {};
+  /// What is stored and can't be read, and why: it has part in no error of others, or it would
+  /// refuse every change for good, but reviews tell of it.
+  std::map<std::pair<Kind, model::ObjectKey>, std::string> unreadable = {};
 
   /// Adds an object of `kind`, or replaces the one of the same key. InvalidArgument, in the words
-  /// of the codec, where it can't be read; then nothing changes.
+  /// of the codec, where it can't be read; then it is among the `unreadable`, if it has a name.
   absl::Status Put(Kind kind, const nlohmann::json& object);
   void Remove(Kind kind, const model::ObjectKey& key);
 
   /// What config::Parse reads: pools of both kinds, and L2Advertisements.
   [[nodiscard]] config::Resources Resources() const;
-};
 
-/// What MetalLB's parser refuses in an object's label selectors, and what a decoded one doesn't
-/// tell any more: operators that there are not, and repetitions.
-[[nodiscard]] absl::Status CheckSelectorTexts(const nlohmann::json& object);
+ private:
+  absl::Status Read(Kind kind, const nlohmann::json& object);
+};
 
 }  // namespace stentor::controller

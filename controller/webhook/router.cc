@@ -42,8 +42,8 @@ bool IsWebhookPath(std::string_view target) {
   return path == kConvertPath || std::ranges::find(kPaths, path, kPath) != kPaths.end();
 }
 
-HttpAnswer AnswerWebhook(std::string_view target, std::string_view body, const Facts& facts,
-                         std::size_t max_body) {
+std::variant<HttpAnswer, PendingReview> ReadReview(std::string_view target, std::string_view body,
+                                                   std::size_t max_body) {
   if (!IsWebhookPath(target)) {
     return Error(404, "no such webhook");
   }
@@ -60,12 +60,26 @@ HttpAnswer AnswerWebhook(std::string_view target, std::string_view body, const F
     return converted.ok() ? HttpAnswer{.body = *std::move(converted)}
                           : Error(400, std::string(converted.status().message()));
   }
-  const auto request = DecodeAdmissionReview(*std::move(json));
+  auto request = DecodeAdmissionReview(*std::move(json));
   if (!request.ok()) {
     return Error(400, std::string(request.status().message()));
   }
   const Kind kind = std::ranges::find(kPaths, path, kPath)->second;
-  return {.body = EncodeAdmissionReview(*request, Review(kind, *request, facts))};
+  return PendingReview{.kind = kind, .request = *std::move(request)};
+}
+
+HttpAnswer AnswerReview(const PendingReview& review, const Facts& facts) {
+  return {.body =
+              EncodeAdmissionReview(review.request, Review(review.kind, review.request, facts))};
+}
+
+HttpAnswer AnswerWebhook(std::string_view target, std::string_view body, const Facts& facts,
+                         std::size_t max_body) {
+  auto read = ReadReview(target, body, max_body);
+  if (auto* const answer = std::get_if<HttpAnswer>(&read)) {
+    return std::move(*answer);
+  }
+  return AnswerReview(std::get<PendingReview>(read), facts);
 }
 
 }  // namespace stentor::controller

@@ -28,6 +28,8 @@ void AddWarnings(Kind kind, const Facts& own, const Facts& facts, Verdict& verdi
   if (kind == Kind::kAddressPool) {
     verdict.warnings.emplace_back(
         "AddressPool is deprecated: write it as IPAddressPool with an L2Advertisement");
+  }
+  if (kind == Kind::kAddressPool || kind == Kind::kIpAddressPool) {
     if (const auto config = config::Parse(own.Resources()); config.ok()) {
       verdict.warnings.insert(verdict.warnings.end(), config->remarks.begin(),
                               config->remarks.end());
@@ -148,9 +150,6 @@ Verdict JudgeHeld(Kind kind, const json& object, const Facts& facts, const absl:
   if (!key.ok()) {
     return Unreadable(Text(key.status()));
   }
-  if (const absl::Status texts = CheckSelectorTexts(object); !texts.ok()) {
-    return Denied(StrCat(KindName(kind), " ", key->name, ": ", Text(texts)));
-  }
   Facts own;
   if (const absl::Status put = own.Put(kind, object); !put.ok()) {
     return Unreadable(Text(put));
@@ -163,6 +162,12 @@ Verdict JudgeHeld(Kind kind, const json& object, const Facts& facts, const absl:
       verdict = Denied(Text(error));
     } else {
       verdict.warnings.push_back(StrCat("other objects are in error: ", Text(all)));
+    }
+  }
+  const std::vector<Kind> beside = KindsBeside(kind);
+  for (const auto& [other, why] : facts.unreadable) {
+    if (other != std::pair(kind, *key) && std::ranges::find(beside, other.first) != beside.end()) {
+      verdict.warnings.push_back(StrCat("other objects are in error: ", why));
     }
   }
   AddWarnings(kind, own, facts, verdict);

@@ -122,7 +122,7 @@ class Validation {
              StrCat("resource must be created in ", facts_.name_space, " namespace"));
       return;
     }
-    if (kind && CheckSelectorTexts(object).ok()) {
+    if (kind) {
       (void)facts_.Put(*kind, object);  // what can't be read is told by Judge()
     }
     numbers_.push_back(document_);
@@ -181,6 +181,28 @@ class Validation {
     }
   }
 
+  // Labels of namespaces are not known here, so a pool that selects by them may admit it.
+  static bool MayUse(const config::Pool& pool, const model::Service& service) {
+    const auto& allocation = pool.service_allocation;
+    return !allocation || !allocation->namespace_selectors.empty() ||
+           allocation->Admits(service.key.name_space, {}, service.labels);
+  }
+
+  // The API server gives cluster IPs, and families, which a file need not have.
+  static bool FitsFamilies(const model::Service& service, const AddressList& requested) {
+    const Families wanted = FamiliesOf(requested);
+    if (!service.cluster_ips.empty()) {
+      return wanted == ClusterFamilies(service);
+    }
+    return wanted != Families::kUnknown &&
+           (service.ip_families.empty() ||
+            std::ranges::all_of(requested, [&service](const net::IpAddress& address) {
+              return std::ranges::find(service.ip_families, address.family()) !=
+                     service.ip_families.end();
+            }));
+  }
+
+  // As the allocator would see it when all addresses are free.
   template <typename ReportFunction>
   static void CheckRequest(const model::Service& service, const AddressList& requested,
                            const config::Config& config, ReportFunction report) {
@@ -191,26 +213,47 @@ class Validation {
         report(Level::kError, StrCat("unknown pool \"", *wanted_pool, "\""));
         return;
       }
-      // Labels of namespaces are not known here.
-      const auto& allocation = pool->service_allocation;
-      if (allocation && allocation->namespace_selectors.empty() &&
-          !allocation->Admits(service.key.name_space, {}, service.labels)) {
+      if (!MayUse(*pool, service)) {
         report(Level::kError, StrCat("pool ", *wanted_pool, " not compatible for ip assignment"));
       }
     }
-    for (const net::IpAddress& address : requested) {
-      const config::Pool* pool = config.FindPool(address);
-      if (pool == nullptr) {
-        report(Level::kError, StrCat("[\"", address.ToString(), "\"] is not allowed in config"));
-      } else if (wanted_pool && pool->name != *wanted_pool) {
-        report(Level::kError,
-               StrCat("requested loadBalancer IP(s) [\"", address.ToString(),
-                      "\"] is not compatible with requested address pool ", *wanted_pool));
-      }
-    }
-    if (requested.empty() && !wanted_pool &&
-        std::ranges::none_of(config.pools, &config::Pool::auto_assign)) {
+    if (!requested.empty()) {
+      CheckAddresses(service, requested, wanted_pool, config, report);
+    } else if (!wanted_pool && std::ranges::none_of(config.pools, &config::Pool::auto_assign)) {
       report(Level::kWarning, "no pool gives addresses by itself");
+    }
+  }
+
+  template <typename ReportFunction>
+  static void CheckAddresses(const model::Service& service, const AddressList& requested,
+                             const std::optional<model::PoolName>& wanted_pool,
+                             const config::Config& config, ReportFunction report) {
+    const std::string list = StrCat("[",
+                                    absl::StrJoin(requested, " ",
+                                                  [](std::string* out, const auto& address) {
+                                                    StrAppend(out, "\"", address.ToString(), "\"");
+                                                  }),
+                                    "]");
+    if (!FitsFamilies(service, requested)) {
+      report(Level::kError, StrCat("requested loadBalancer IP(s) ", list,
+                                   " does not match the ipFamily of the service"));
+      return;
+    }
+    // All of them have to be of one pool.
+    const config::Pool* pool = config.FindPool(requested[0]);
+    const auto gives = [pool](const net::IpAddress& address) {
+      const auto last = address.low() & 0xffU;
+      return pool->Contains(address) &&
+             !(pool->avoid_buggy_ips && address.IsIpv4() && (last == 0 || last == 0xff));
+    };
+    if (pool == nullptr || !std::ranges::all_of(requested, gives)) {
+      report(Level::kError, StrCat(list, " is not allowed in config"));
+    } else if (wanted_pool && pool->name != *wanted_pool) {
+      report(Level::kError,
+             StrCat("requested loadBalancer IP(s) ", list,
+                    " is not compatible with requested address pool ", *wanted_pool));
+    } else if (!wanted_pool && !MayUse(*pool, service)) {
+      report(Level::kError, StrCat("pool ", pool->name, " not compatible for ip assignment"));
     }
   }
 

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import yaml
 from api import ApiError
+from crd_rows import ACCEPTED, BOUNDS, CONDITION, FULL, MINIMAL, OLD_PEER, POOL_0_13, REFUSED, SERVED, STATUS
 from processes import wait_for
 from stentor import REPOSITORY
 
@@ -28,70 +29,6 @@ KINDS = {
     "ServiceL2Status": ("servicel2statuses", {"v1beta1": True}),
 }
 VERSIONS = [(kind, version) for kind, (_, versions) in KINDS.items() for version in versions]
-
-SELECTORS = [{"matchLabels": {"zone": "a"}, "matchExpressions": [{"key": "tier", "operator": "In", "values": ["x"]}]}]
-POOL_0_13 = {"addresses": ["192.0.2.0/28"], "protocol": "bgp", "autoAssign": False, "bgpAdvertisements": [
-    {"aggregationLength": 24, "aggregationLengthV6": 64, "localPref": 100, "communities": ["64512:1"]}]}
-OLD_PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1", "sourceAddress": "192.0.2.9",
-            "peerPort": 1179, "holdTime": "90s", "keepaliveTime": "30s", "routerID": "192.0.2.9", "password": "word",
-            "nodeSelectors": SELECTORS, "bfdProfile": "fast", "ebgpMultiHop": True}
-CONDITION = {"type": "poolReconcilerValid", "status": "False", "reason": "ConfigurationError", "message": "bad",
-             "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": 1}
-# Every field of every version has a value here: test_the_full_objects_are_full.
-FULL = {
-    ("AddressPool", "v1alpha1"): POOL_0_13,
-    ("AddressPool", "v1beta1"): POOL_0_13,
-    ("BFDProfile", "v1beta1"): {"receiveInterval": 300, "transmitInterval": 200, "detectMultiplier": 3,
-                                "echoInterval": 50, "echoMode": True, "passiveMode": True, "minimumTtl": 254},
-    ("BGPAdvertisement", "v1beta1"): {
-        "aggregationLength": 32, "aggregationLengthV6": 128, "localPref": 100, "communities": ["64512:1", "mine"],
-        "ipAddressPools": ["one"], "ipAddressPoolSelectors": SELECTORS, "nodeSelectors": SELECTORS,
-        "peers": ["router"], "serviceSelectors": SELECTORS},
-    ("BGPPeer", "v1beta1"): OLD_PEER,
-    ("BGPPeer", "v1beta2"): OLD_PEER | {
-        "localASN": 64514, "dynamicASN": "external", "interface": "eth0", "connectTime": "10s", "vrf": "red",
-        "passwordSecret": {"name": "bgp", "namespace": "default"}, "enableGracefulRestart": True, "disableMP": True,
-        "dualStackAddressFamily": True},
-    ("Community", "v1beta1"): {"communities": [{"name": "mine", "value": "large:64512:1:2"}]},
-    ("ConfigurationState", "v1beta1"): None,
-    ("IPAddressPool", "v1beta1"): {
-        "addresses": ["192.0.2.0/28", "2001:db8::1-2001:db8::9"], "autoAssign": False, "avoidBuggyIPs": True,
-        "serviceAllocation": {"priority": 10, "namespaces": ["a"], "namespaceSelectors": SELECTORS,
-                              "serviceSelectors": SELECTORS}},
-    ("L2Advertisement", "v1beta1"): {
-        "ipAddressPools": ["one"], "ipAddressPoolSelectors": SELECTORS, "nodeSelectors": SELECTORS,
-        "interfaces": ["eth0"], "serviceSelectors": SELECTORS,
-        "preferredNodeSelectors": [{"weight": 100, "preference": SELECTORS[0]}]},
-    ("ServiceBGPStatus", "v1beta1"): {},
-    ("ServiceL2Status", "v1beta1"): {},
-}
-SERVED = {"node": "node-1", "serviceName": "web", "serviceNamespace": "shop"}
-STATUS = {
-    "ConfigurationState": {"result": "Invalid", "errorSummary": "bad", "conditions": [CONDITION]},
-    "IPAddressPool": {"assignedIPv4": 1, "assignedIPv6": 2, "availableIPv4": 3, "availableIPv6": 9223372036854775807},
-    "ServiceBGPStatus": SERVED | {"peers": ["router"]},
-    "ServiceL2Status": SERVED | {"interfaces": [{"name": "eth0"}]},
-}
-# (kind, version): (the least that is accepted, what it becomes by the defaults)
-POOL_DEFAULTS = {"addresses": ["192.0.2.0/28"], "protocol": "layer2"}
-MINIMAL = {
-    ("AddressPool", "v1alpha1"): (POOL_DEFAULTS, POOL_DEFAULTS | {"autoAssign": True}),
-    ("AddressPool", "v1beta1"): (POOL_DEFAULTS | {"bgpAdvertisements": [{}]}, POOL_DEFAULTS | {
-        "autoAssign": True, "bgpAdvertisements": [{"aggregationLength": 32, "aggregationLengthV6": 128}]}),
-    ("BFDProfile", "v1beta1"): (None, None),
-    ("BGPAdvertisement", "v1beta1"): ({}, {"aggregationLength": 32, "aggregationLengthV6": 128}),
-    # What is stored gets the defaults of the version that is stored.
-    ("BGPPeer", "v1beta1"): ({"myASN": 0, "peerASN": 0, "peerAddress": ""},
-                             {"myASN": 0, "peerASN": 0, "peerAddress": "", "peerPort": 179}),
-    ("BGPPeer", "v1beta2"): ({"myASN": 0}, {"myASN": 0, "peerPort": 179, "disableMP": False,
-                                            "dualStackAddressFamily": False}),
-    ("Community", "v1beta1"): (None, None),
-    ("ConfigurationState", "v1beta1"): (None, None),
-    ("IPAddressPool", "v1beta1"): ({"addresses": []}, {"addresses": [], "autoAssign": True, "avoidBuggyIPs": False}),
-    ("L2Advertisement", "v1beta1"): (None, None),
-    ("ServiceBGPStatus", "v1beta1"): (None, None),
-    ("ServiceL2Status", "v1beta1"): (None, None),
-}
 
 
 def definition(kind):
@@ -219,26 +156,6 @@ def test_defaults_are_filled_in(kinds, kind, version):
     assert kinds.try_create(manifest(kind, version, "minimal", spec)).get("spec") == filled
 
 
-ACCEPTED = {
-    "no spec: BGPAdvertisement": ("BGPAdvertisement", "v1beta1", None),
-    "no spec: BGPPeer v1beta1": ("BGPPeer", "v1beta1", None),
-    "no spec: BGPPeer v1beta2": ("BGPPeer", "v1beta2", None),
-    "empty spec: L2Advertisement": ("L2Advertisement", "v1beta1", {}),
-    "Exists without values": ("L2Advertisement", "v1beta1", {"nodeSelectors": [
-        {"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}),
-    "an empty selector": ("L2Advertisement", "v1beta1", {"nodeSelectors": [{}]}),
-    "no selectors and aggregation": ("BGPAdvertisement", "v1beta1", {"serviceSelectors": [], "aggregationLength": 24}),
-    "aggregation alone": ("BGPAdvertisement", "v1beta1", {"aggregationLength": 24, "aggregationLengthV6": 64}),
-    "selectors and the default lengths": ("BGPAdvertisement", "v1beta1", {
-        "serviceSelectors": [{}], "aggregationLength": 32, "aggregationLengthV6": 128}),
-    "connect time in minutes": ("BGPPeer", "v1beta2", {"myASN": 1, "connectTime": "1m30s"}),
-    "the shortest connect time": ("BGPPeer", "v1beta2", {"myASN": 1, "connectTime": "1s"}),
-    "the longest connect time": ("BGPPeer", "v1beta2", {"myASN": 1, "connectTime": "65535s"}),
-    "an internal router": ("BGPPeer", "v1beta2", {"myASN": 1, "dynamicASN": "internal"}),
-    "negative priority": ("IPAddressPool", "v1beta1", {"addresses": [], "serviceAllocation": {"priority": -1}}),
-}
-
-
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_accepted(kinds, name):
     kind, version, spec = ACCEPTED[name]
@@ -247,27 +164,8 @@ def test_accepted(kinds, name):
 
 # -- what is refused --------------------------------------------------------------------------------------------------
 
-ASN = 4294967295
-BOUNDS = [  # kind, version, field of spec, lowest and highest value
-    ("BFDProfile", "v1beta1", "receiveInterval", 10, 60000),
-    ("BFDProfile", "v1beta1", "transmitInterval", 10, 60000),
-    ("BFDProfile", "v1beta1", "echoInterval", 10, 60000),
-    ("BFDProfile", "v1beta1", "detectMultiplier", 2, 255),
-    ("BFDProfile", "v1beta1", "minimumTtl", 1, 254),
-    ("BGPAdvertisement", "v1beta1", "aggregationLength", 1, None),
-    ("BGPAdvertisement", "v1beta1", "localPref", 0, ASN),
-    ("BGPPeer", "v1beta1", "myASN", 0, ASN),
-    ("BGPPeer", "v1beta1", "peerASN", 0, ASN),
-    ("BGPPeer", "v1beta1", "peerPort", 0, 16384),
-    ("BGPPeer", "v1beta2", "myASN", 0, ASN),
-    ("BGPPeer", "v1beta2", "peerASN", 0, ASN),
-    ("BGPPeer", "v1beta2", "localASN", 1, ASN),
-    ("BGPPeer", "v1beta2", "peerPort", 1, 16384),
-    ("AddressPool", "v1alpha1", "bgpAdvertisements.aggregationLength", 1, None),
-    ("AddressPool", "v1beta1", "bgpAdvertisements.aggregationLength", 1, None),
-    ("AddressPool", "v1beta1", "bgpAdvertisements.localPref", 0, ASN),
-    ("L2Advertisement", "v1beta1", "preferredNodeSelectors.weight", 1, 100),
-]
+
+ASN_TOO_LOW = ("myASN", "peerASN")  # 0 is within the bounds, but means that there is none
 
 
 def with_value(kind, version, field, value):
@@ -286,42 +184,11 @@ def with_value(kind, version, field, value):
 
 @pytest.mark.parametrize(("kind", "version", "field", "low", "high"), BOUNDS, ids=lambda value: str(value))
 def test_bounds(kinds, kind, version, field, low, high):
-    for bound, outside in ((low, low - 1), (high, high + 1) if high is not None else (low, low - 1)):
+    lowest = 1 if field in ASN_TOO_LOW else low
+    for bound, outside in ((lowest, low - 1), (high, high + 1) if high is not None else (lowest, low - 1)):
         assert kinds.try_create(with_value(kind, version, field, bound))
         message = kinds.refusal(lambda outside=outside: kinds.try_create(with_value(kind, version, field, outside)))
         assert field.rpartition(".")[2] in message and "should be" in message
-
-
-REFUSED = {
-    # name: kind, version, field, value, a word of the message
-    "pool without addresses": ("IPAddressPool", "v1beta1", "addresses", None, "spec.addresses: Required"),
-    "addresses that are no list": ("IPAddressPool", "v1beta1", "addresses", "192.0.2.0/28", "must be of type array"),
-    "old pool without addresses": ("AddressPool", "v1beta1", "addresses", None, "spec.addresses: Required"),
-    "old pool without protocol": ("AddressPool", "v1beta1", "protocol", None, "spec.protocol: Required"),
-    "older pool without protocol": ("AddressPool", "v1alpha1", "protocol", None, "spec.protocol: Required"),
-    "an unknown protocol": ("AddressPool", "v1beta1", "protocol", "ospf", '"layer2", "bgp"'),
-    "an unknown protocol, older": ("AddressPool", "v1alpha1", "protocol", "ospf", '"layer2", "bgp"'),
-    "no weight": ("L2Advertisement", "v1beta1", "preferredNodeSelectors", [{"preference": {}}], "weight: Required"),
-    "no preference": ("L2Advertisement", "v1beta1", "preferredNodeSelectors", [{"weight": 1}], "preference: Required"),
-    "a condition without operator": ("L2Advertisement", "v1beta1", "nodeSelectors",
-                                     [{"matchExpressions": [{"key": "a"}]}], "operator: Required"),
-    "no own AS": ("BGPPeer", "v1beta2", "myASN", None, "spec.myASN: Required"),
-    "no own AS, older": ("BGPPeer", "v1beta1", "myASN", None, "spec.myASN: Required"),
-    "no AS of the peer, older": ("BGPPeer", "v1beta1", "peerASN", None, "spec.peerASN: Required"),
-    "no address of the peer, older": ("BGPPeer", "v1beta1", "peerAddress", None, "spec.peerAddress: Required"),
-    "selector without a value, older": ("BGPPeer", "v1beta1", "nodeSelectors", [{"matchExpressions": [
-        {"key": "a", "operator": "In", "values": []}]}], "should have at least 1 items"),
-    "an unknown dynamic AS": ("BGPPeer", "v1beta2", "dynamicASN", "any", '"internal", "external"'),
-    "no connect time": ("BGPPeer", "v1beta2", "connectTime", "0s", "should be between 1 seconds to 65535"),
-    "too long a connect time": ("BGPPeer", "v1beta2", "connectTime", "65536s", "should be between 1 seconds to 65535"),
-    "half a second": ("BGPPeer", "v1beta2", "connectTime", "1500ms", "should contain a whole number of seconds"),
-    "a time that is none": ("BGPPeer", "v1beta2", "connectTime", "soon", "spec.connectTime"),
-    "selectors, aggregated": ("BGPAdvertisement", "v1beta1", "", {"serviceSelectors": [{}], "aggregationLength": 24},
-                              "serviceSelectors and aggregationLength are mutually exclusive"),
-    "selectors, aggregated v6": ("BGPAdvertisement", "v1beta1", "",
-                                 {"serviceSelectors": [{}], "aggregationLengthV6": 64},
-                                 "serviceSelectors and aggregationLength are mutually exclusive"),
-}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -329,6 +196,59 @@ def test_refused(kinds, name):
     kind, version, field, value, word = REFUSED[name]
     body = with_value(kind, version, field, value) if field else manifest(kind, version, "refused", value)
     assert word in kinds.refusal(lambda: kinds.try_create(body))
+
+
+ITEMS = json.loads((REPOSITORY / "test/unit/config/address_items.json").read_text())
+
+
+@pytest.mark.parametrize("row", ITEMS, ids=lambda row: ascii(row["item"]))
+def test_items_of_addresses(kinds, row):
+    """The same rows as the parser's (test/unit/config/address_items_test.cc): what MetalLB accepts is accepted, and
+    what it refuses is refused in its words, but for what the file leaves to the webhook."""
+    body = manifest("IPAddressPool", "v1beta1", "item", {"addresses": [row["item"]]})
+    if "refused" in row and row.get("schema", True):
+        message = kinds.refusal(lambda: kinds.try_create(body))
+        assert "spec.addresses[0]: Invalid value" in message and "invalid CIDR" in message
+        assert row["refused"] in message or "an IPv6 address is eight groups" in message
+    else:
+        assert kinds.try_create(body)["spec"]["addresses"] == [row["item"]]
+
+
+def enlarged(schema, factor):
+    """A schema whose lists may be longer."""
+    if isinstance(schema, dict):
+        return {key: int(value * factor) if key == "maxItems" else enlarged(value, factor)
+                for key, value in schema.items()}
+    return [enlarged(item, factor) for item in schema] if isinstance(schema, list) else schema
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_rules_are_well_within_the_budget(kinds, kind):
+    """The API server refuses definitions whose rules may cost too much; it estimates that from the bounds of lists.
+    Some room is left for the estimates of other versions of Kubernetes."""
+    larger = definition(kind) | {"spec": enlarged(definition(kind)["spec"], 1.5)}
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + larger["metadata"]["name"]
+    kinds.api.request("PATCH", path + "?dryRun=All&fieldManager=test&force=true&fieldValidation=Strict", larger,
+                      "application/apply-patch+yaml")
+
+
+LONG = "2001:0db8:aaaa:bbbb:cccc:dddd:{0:04x}:0000" + " " * 40 + "-2001:0db8:aaaa:bbbb:cccc:dddd:{0:04x}:ffff"
+SELECTOR = {"matchExpressions": [{"key": "k", "operator": "In", "values": ["v"]}]}
+LARGEST = {
+    "a pool": ("IPAddressPool", {"addresses": [LONG.format(i)[:128] for i in range(1024)]}),
+    "an advertisement": ("L2Advertisement", {
+        "nodeSelectors": [SELECTOR] * 5000, "serviceSelectors": [SELECTOR] * 5000}),
+    "names": ("L2Advertisement", {"ipAddressPools": [f"pool-{i}" for i in range(10000)]}),
+    "communities": ("Community", {"communities": [
+        {"name": str(i), "value": "large:4294967295:4294967295:4294967295"} for i in range(2048)]}),
+}
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_the_largest_objects_are_within_the_budget(kinds, name):
+    """What the bounds allow has to be affordable when it comes, too: that is another limit."""
+    kind, spec = LARGEST[name]
+    assert kinds.try_create(manifest(kind, "v1beta1", "largest", spec))["kind"] == kind
 
 
 @pytest.mark.parametrize(("kind", "version"), [("IPAddressPool", "v1beta1"), ("AddressPool", "v1alpha1"),

@@ -79,29 +79,32 @@ TEST_CASE("A configuration that is not valid is refused in MetalLB's words", "[c
   const LabelSelector no_values_not_in{.requirements = {{.key = "a", .op = kNotIn}}};
   const LabelSelector exists_with_value{
       .requirements = {{.key = "a", .op = kExists, .values = {"b"}}}};
+  const auto service_selector = [](model::SelectorRequirement requirement) {
+    return AllocationWith(
+        [&requirement](auto& p) { p.service_selectors = {{.requirements = {requirement}}}; });
+  };
   const LabelSelector no_key{.requirements = {{.key = "", .op = kExists}}};
   const auto c = GENERATE_COPY(values<Case>({
       {"no name", PoolWith([](auto& p) { p.key.name = ""; }), "missing pool name"},
       {"no addresses", PoolWith([](auto& p) { p.addresses = {}; }), "pool has no prefixes defined"},
       {"no CIDR", PoolWith([](auto& p) { p.addresses = {"192.0.2.0/33"}; }),
        "invalid CIDR \"192.0.2.0/33\" in pool \"p\": invalid CIDR \"192.0.2.0/33\" "
-       "(spec.addresses[0])"},
+       "(IPAddressPool p: spec.addresses[0])"},
       {"a bare address", PoolWith([](auto& p) { p.addresses = {"192.0.2.1"}; }),
        "invalid CIDR \"192.0.2.1\" in pool \"p\": invalid CIDR"},
       {"an empty item", PoolWith([](auto& p) { p.addresses = {""}; }),
        "invalid CIDR \"\" in pool \"p\": invalid CIDR"},
       {"the second item", PoolWith([](auto& p) { p.addresses = {"192.0.2.0/24", "x"}; }),
-       "(spec.addresses[1])"},
+       "(IPAddressPool p: spec.addresses[1])"},
       {"bad start", PoolWith([](auto& p) { p.addresses = {"192.168.122.300-192.168.122.310"}; }),
        "invalid CIDR \"192.168.122.300-192.168.122.310\" in pool \"p\": invalid IP range "
        "\"192.168.122.300-192.168.122.310\": invalid start IP \"192.168.122.300\""},
       {"bad end", PoolWith([](auto& p) { p.addresses = {"192.0.2.1-192.0.2.256"}; }),
        "invalid IP range \"192.0.2.1-192.0.2.256\": invalid end IP \"192.0.2.256\""},
       {"end before start", PoolWith([](auto& p) { p.addresses = {"192.0.2.9-192.0.2.1"}; }),
-       "start IP 192.0.2.9 is after the end IP 192.0.2.1"},
-      {"families mixed in a range",
-       PoolWith([](auto& p) { p.addresses = {"192.0.2.1-2001:db8::1"}; }),
-       "are of different families"},
+       "start IP \"192.0.2.9\" is after the end IP \"192.0.2.1\""},
+      {"from IPv6 to IPv4", PoolWith([](auto& p) { p.addresses = {"2001:db8::1-192.0.2.1"}; }),
+       "start IP \"2001:db8::1\" is after the end IP \"192.0.2.1\""},
       {"overlap in a pool",
        PoolWith([](auto& p) { p.addresses = {"192.0.2.0/24", "192.0.2.8/29"}; }),
        "CIDR \"192.0.2.8/29\" in pool \"p\" overlaps with already defined CIDR \"192.0.2.0/24\""},
@@ -123,7 +126,10 @@ TEST_CASE("A configuration that is not valid is refused in MetalLB's words", "[c
        "\"2001:db8::/32\""},
       {"two pools of one name",
        {.pools = {PoolOf("a", {"192.0.2.0/25"}), PoolOf("a", {"192.0.2.128/25"})}},
-       "duplicate definition of pool \"a\""},
+       "duplicate definition of pool \"a\" (IPAddressPool a)"},
+      {"the other pool is named",
+       {.pools = {PoolOf("b", {"192.0.2.128/25"}), PoolOf("a", {"192.0.2.0/24"})}},
+       "CIDR \"192.0.2.0/24\" of pool \"a\" (IPAddressPool b: spec.addresses[0])"},
       {"a namespace twice", AllocationWith([](auto& p) { p.namespaces = {"x", "y", "x"}; }),
        "duplicate definition in namespaces field"},
       {"a namespace selector twice",
@@ -132,18 +138,62 @@ TEST_CASE("A configuration that is not valid is refused in MetalLB's words", "[c
       {"a service selector twice", AllocationWith([&](auto& p) { p.service_selectors = twice; }),
        "duplicate definition of serviceSelectors"},
       {"In without values", AllocationWith([&](auto& p) { p.service_selectors = {no_values}; }),
-       "invalid label selector in serviceSelectors"},
+       "for 'in', 'notin' operators, values set can't be empty: invalid service label selector in "
+       "ip pool p (IPAddressPool p: spec.serviceAllocation.serviceSelectors[0])"},
       {"Exists with values",
        AllocationWith([&](auto& p) { p.namespace_selectors = {exists_with_value}; }),
-       "invalid label selector in namespaceSelectors"},
+       "values set must be empty for exists and does not exist: invalid namespace label selector "
+       "in ip pool p (IPAddressPool p: spec.serviceAllocation.namespaceSelectors[0])"},
       {"a condition without key", AllocationWith([&](auto& p) { p.service_selectors = {no_key}; }),
-       "invalid label selector in serviceSelectors"},
+       "key: Invalid value: \"\": name part must be non-empty: invalid service label selector in "
+       "ip "
+       "pool p"},
+      {"a key of other characters", service_selector({.key = "a b", .op = kExists}),
+       "key: Invalid value: \"a b\": name part must consist of alphanumeric characters"},
+      {"a key that ends in a point", service_selector({.key = "a.", .op = kExists}),
+       "name part must consist of"},
+      {"a key that is too long", service_selector({.key = std::string(64, 'a'), .op = kExists}),
+       "name part must be no more than 63 bytes"},
+      {"a key with an empty prefix", service_selector({.key = "/a", .op = kExists}),
+       "prefix part must be non-empty"},
+      {"a key with nothing behind its prefix", service_selector({.key = "a/", .op = kExists}),
+       "name part must be non-empty"},
+      {"a key with a prefix in upper case",
+       service_selector({.key = "Example.org/a", .op = kExists}),
+       "prefix part must be a lowercase RFC 1123 subdomain"},
+      {"a key with a prefix of two points",
+       service_selector({.key = "example..org/a", .op = kExists}),
+       "prefix part must be a lowercase RFC 1123 subdomain"},
+      {"a key with too long a prefix",
+       service_selector({.key = std::string(254, 'a') + "/a", .op = kExists}),
+       "prefix part must be no more than 253 bytes"},
+      {"a key with two slashes", service_selector({.key = "a/b/c", .op = kExists}),
+       "name part must consist of"},
+      {"a value of other characters", service_selector({.key = "a", .values = {"b c"}}),
+       "values[a]: Invalid value: \"b c\": a valid label must be an empty string or must consist "
+       "of"},
+      {"a value that is too long", service_selector({.key = "a", .values = {std::string(64, 'b')}}),
+       "must be no more than 63 bytes"},
+      {"a label of other characters",
+       service_selector({.key = "a", .op = kEquals, .values = {"b!"}}), "Invalid value: \"b!\""},
+      {"an operator that there is not",
+       service_selector({.key = "a", .op = kUnknown, .unknown_op = "Is"}),
+       "\"Is\" is not a valid label selector operator: invalid service label selector in ip pool "
+       "p"},
+      {"a value twice", service_selector({.key = "a", .values = {"b", "b"}}),
+       "duplicate definition of match expression value in label selector \"b\" (IPAddressPool p: "
+       "spec.serviceAllocation.serviceSelectors[0])"},
+      {"an expression twice", AllocationWith([](auto& p) {
+         p.service_selectors = {
+             {.requirements = {{.key = "a", .op = kExists}, {.key = "a", .op = kExists}}}};
+       }),
+       "duplicate definition of match expressions \"a\""},
       {"the pool is named", PoolWith([](auto& p) { p.addresses = {}; }),
-       "parsing address pool \"p\": "},
+       "parsing address pool p: "},
 
       {"advertisement: a pool twice",
        AdvertisementWith([](auto& a) { a.ip_address_pools = {"p", "p"}; }),
-       "duplicate definition in ipAddressPools"},
+       "duplicate definition of ipAddressPools \"p\" (L2Advertisement ad: spec.ipAddressPools[1])"},
       {"advertisement: a pool selector twice",
        AdvertisementWith([&](auto& a) { a.ip_address_pool_selectors = twice; }),
        "duplicate definition of ipAddressPoolSelectors"},
@@ -155,7 +205,14 @@ TEST_CASE("A configuration that is not valid is refused in MetalLB's words", "[c
        "duplicate definition of serviceSelectors"},
       {"advertisement: NotIn without values",
        AdvertisementWith([&](auto& a) { a.node_selectors = {no_values_not_in}; }),
-       "invalid label selector in nodeSelectors"},
+       "values set can't be empty: failed to parse node selector for ad (L2Advertisement ad: "
+       "spec.nodeSelectors[0])"},
+      {"advertisement: a Service selector that is none",
+       AdvertisementWith([&](auto& a) { a.service_selectors = {no_key}; }),
+       "failed to parse service selector for ad"},
+      {"advertisement: a pool selector that is none",
+       AdvertisementWith([&](auto& a) { a.ip_address_pool_selectors = {exists_with_value}; }),
+       "invalid label selector for ad"},
       {"advertisement: weight 0",
        AdvertisementWith([](auto& a) { a.preferred_node_selectors = {{.weight = 0}}; }),
        "weight 0 is not from 1 to 100"},
@@ -165,10 +222,8 @@ TEST_CASE("A configuration that is not valid is refused in MetalLB's words", "[c
       {"advertisement: a preference that is no selector", AdvertisementWith([&](auto& a) {
          a.preferred_node_selectors = {{.weight = 1, .preference = no_values}};
        }),
-       "invalid label selector in preferredNodeSelectors"},
-      {"the advertisement is named",
-       AdvertisementWith([](auto& a) { a.ip_address_pools = {"p", "p"}; }),
-       "parsing l2 advertisement \"ad\": "},
+       "failed to parse preferred node selectors for ad (L2Advertisement ad: "
+       "spec.preferredNodeSelectors[0])"},
   }));
   DYNAMIC_SECTION(c.name) {
     const auto config = Parse(c.resources);
@@ -201,11 +256,32 @@ TEST_CASE("What MetalLB accepts is accepted", "[config]") {
          a.preferred_node_selectors = {{.weight = 1},
                                        {.weight = 100, .preference = Label("a", "b")}};
        })},
+      {"prefixed keys, empty values", AllocationWith([](auto& p) {
+         p.service_selectors = {
+             {.requirements = {
+                  {.key = "a-b.example.org/c_D.e", .op = kIn, .values = {"", "F-1"}}}}};
+       })},
+      {"a label, and an expression that says the same", AllocationWith([](auto& p) {
+         p.service_selectors = {Label("a", "b"),
+                                {.requirements = {{.key = "a", .op = kEquals, .values = {"b"}}}}};
+       })},
+      {"the same interface twice",
+       AdvertisementWith([](auto& a) { a.interfaces = {"eth0", "eth0"}; })},
       {"the same preference twice", AdvertisementWith([](auto& a) {
          a.preferred_node_selectors = {{.weight = 1}, {.weight = 1}};
        })},
   }));
   DYNAMIC_SECTION(c.name) { CHECK(Parse(c.resources).status() == absl::OkStatus()); }
+}
+
+TEST_CASE("A range of both families gives no address, and is remarked", "[config]") {
+  const auto config = Parse({.pools = {PoolOf("p", {"192.0.2.1-2001:db8::1", "192.0.2.0/30"})}});
+  REQUIRE(config.ok());
+  REQUIRE(config->pools[0].ranges.size() == 1);
+  CHECK(config->pools[0].ranges[0].ToString() == "192.0.2.0-192.0.2.3");
+  CHECK(config->remarks ==
+        Texts{"\"192.0.2.1-2001:db8::1\" in pool \"p\" gives no address: its ends are of different "
+              "families (IPAddressPool p: spec.addresses[0])"});
 }
 
 TEST_CASE("Pools keep what their spec says", "[config]") {

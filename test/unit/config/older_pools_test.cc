@@ -109,27 +109,27 @@ TEST_CASE("Older pools that are not valid are refused in MetalLB's words", "[con
     const char* field;  // within an AddressPool, and within the ConfigMap
     const char* legacy_field;
   };
-  const auto c = GENERATE(
-      values<Case>({{"no protocol", PoolOf("p", "", "192.0.2.0/28"),
-                     "address pool is missing the protocol field", "(spec.protocol)",
-                     "(address-pools[0].protocol)"},
-                    {"unknown protocol", PoolOf("p", "arp", "192.0.2.0/28"),
-                     "unknown protocol \"arp\"", "(spec.protocol)", "(address-pools[0].protocol)"},
-                    {"no addresses",
-                     {.key = {"m", "p"}, .protocol = "layer2", .addresses = {}},
-                     "pool has no prefixes defined",
-                     "(spec.addresses)",
-                     "(address-pools[0].addresses)"},
-                    {"no address", PoolOf("p", "layer2", "192.0.2.0/99"),
-                     "invalid CIDR \"192.0.2.0/99\" in pool \"p\"", "(spec.addresses[0])",
-                     "(address-pools[0].addresses[0])"}}));
+  const auto c = GENERATE(values<Case>(
+      {{"no protocol", PoolOf("p", "", "192.0.2.0/28"),
+        "address pool is missing the protocol field", "(AddressPool p: spec.protocol)",
+        "(ConfigMap m/config: address-pools[0].protocol)"},
+       {"unknown protocol", PoolOf("p", "arp", "192.0.2.0/28"), "unknown protocol \"arp\"",
+        "(AddressPool p: spec.protocol)", "(ConfigMap m/config: address-pools[0].protocol)"},
+       {"no addresses",
+        {.key = {"m", "p"}, .protocol = "layer2", .addresses = {}},
+        "pool has no prefixes defined",
+        "(AddressPool p: spec.addresses)",
+        "(ConfigMap m/config: address-pools[0].addresses)"},
+       {"no address", PoolOf("p", "layer2", "192.0.2.0/99"),
+        "invalid CIDR \"192.0.2.0/99\" in pool \"p\"", "(AddressPool p: spec.addresses[0])",
+        "(ConfigMap m/config: address-pools[0].addresses[0])"}}));
   DYNAMIC_SECTION(c.name) {
     const std::string message = Refusal({.address_pools = {c.pool}});
-    CHECK_THAT(message, Catch::StartsWith("parsing address pool \"p\": ") &&
-                            Catch::Contains(c.words) && Catch::Contains(c.field));
+    CHECK_THAT(message, Catch::StartsWith("parsing address pool p: ") && Catch::Contains(c.words) &&
+                            Catch::Contains(c.field));
     const std::string of_map = Refusal({.legacy = MapOf({c.pool})});
-    CHECK_THAT(of_map, Catch::StartsWith("ConfigMap m/config: parsing address pool \"p\": ") &&
-                           Catch::Contains(c.words) && Catch::Contains(c.legacy_field));
+    CHECK_THAT(of_map, Catch::StartsWith("parsing address pool p: ") && Catch::Contains(c.words) &&
+                           Catch::Contains(c.legacy_field));
   }
 }
 
@@ -140,7 +140,7 @@ TEST_CASE("Two pools of one name, or with one address, are refused", "[config]")
   CHECK_THAT(Refusal({.pools = {NewPoolOf("q", "192.0.2.8/32")}, .address_pools = {pool}}),
              Catch::Contains("overlaps with already defined CIDR"));
   CHECK_THAT(Refusal({.legacy = MapOf({pool, PoolOf("p", "layer2", "198.51.100.0/24")})}),
-             Catch::StartsWith("ConfigMap m/config: duplicate definition of pool \"p\""));
+             Catch::StartsWith("duplicate definition of pool \"p\""));
   CHECK_THAT(Refusal({.legacy = MapOf({pool, PoolOf("q", "layer2", "192.0.2.8/32")})}),
              Catch::Contains("overlaps with already defined CIDR"));
   CHECK_THAT(Refusal({.legacy = MapOf({PoolOf("", "layer2", "192.0.2.8/32")})}),

@@ -165,27 +165,43 @@ TEST_CASE("Pools and advertisements are decoded", "[codec]") {
   CHECK(advertisement->preferred_node_selectors[0].weight == 10);
 }
 
-TEST_CASE("Label selectors", "[codec]") {
+TEST_CASE("Label selectors are kept as they are written", "[codec]") {
+  using model::SelectorOperator;
   struct Case {
     const char* name;
     const char* text;
-    bool valid;
+    std::vector<model::SelectorRequirement> requirements;
   };
   const auto c = GENERATE(values<Case>({
-      {"empty", "{}", true},
-      {"In with values", R"({"matchExpressions":[{"key":"a","operator":"In","values":["b"]}]})",
-       true},
-      {"In without values", R"({"matchExpressions":[{"key":"a","operator":"In"}]})", false},
-      {"Exists with values",
-       R"({"matchExpressions":[{"key":"a","operator":"Exists","values":["b"]}]})", false},
-      {"unknown operator", R"({"matchExpressions":[{"key":"a","operator":"Like"}]})", false},
+      {"empty", "{}", {}},
+      {"labels, then expressions",
+       R"({"matchExpressions":[{"key":"a","operator":"Exists"}],"matchLabels":{"z":"1","b":"2"}})",
+       {{.key = "b", .op = SelectorOperator::kEquals, .values = {"2"}},
+        {.key = "z", .op = SelectorOperator::kEquals, .values = {"1"}},
+        {.key = "a", .op = SelectorOperator::kExists, .values = {}}}},
+      {"values are sorted, and repetitions stay",
+       R"({"matchExpressions":[{"key":"a","operator":"NotIn","values":["c","b","c"]}]})",
+       {{.key = "a", .op = SelectorOperator::kNotIn, .values = {"b", "c", "c"}}}},
+      {"In without values",
+       R"({"matchExpressions":[{"key":"a","operator":"In"}]})",
+       {{.key = "a", .op = SelectorOperator::kIn, .values = {}}}},
+      {"DoesNotExist with values",
+       R"({"matchExpressions":[{"key":"a","operator":"DoesNotExist","values":["b"]}]})",
+       {{.key = "a", .op = SelectorOperator::kDoesNotExist, .values = {"b"}}}},
+      {"an operator that there is not",
+       R"({"matchExpressions":[{"key":"a","operator":"Like","values":["b"]}]})",
+       {{.key = "a", .op = SelectorOperator::kUnknown, .values = {"b"}, .unknown_op = "Like"}}},
+      {"no operator",
+       R"({"matchExpressions":[{"key":"a"}]})",
+       {{.key = "a", .op = SelectorOperator::kUnknown, .values = {}}}},
   }));
-  DYNAMIC_SECTION(c.name) { CHECK(DecodeLabelSelector(Parse(c.text)).ok() == c.valid); }
-
-  const auto sorted = DecodeLabelSelector(
-      Parse(R"({"matchExpressions":[{"key":"a","operator":"NotIn","values":["c","b","c"]}]})"));
-  REQUIRE(sorted.ok());
-  CHECK(sorted->requirements[0].values == std::vector<std::string>{"b", "c"});
+  DYNAMIC_SECTION(c.name) {
+    const auto selector = DecodeLabelSelector(Parse(c.text));
+    REQUIRE(selector.ok());
+    CHECK(selector->requirements == c.requirements);
+  }
+  CHECK_FALSE(DecodeLabelSelector(Parse(R"({"matchLabels":{"a":1}})")).ok());
+  CHECK_FALSE(DecodeLabelSelector(Parse(R"({"matchExpressions":{}})")).ok());
 }
 
 TEST_CASE("JSON is bounded", "[codec]") {

@@ -17,6 +17,27 @@ LabelSelector One(SelectorOperator op, std::vector<std::string> values = {}) {
 
 }  // namespace
 
+TEST_CASE("Selectors are printed as kubectl writes them", "[selector]") {
+  const LabelSelector selector{
+      .requirements = {{.key = "rack", .op = kEquals, .values = {"1"}},
+                       {.key = "zone", .op = kIn, .values = {"a", "b"}},
+                       {.key = "zone", .op = kNotIn, .values = {"c"}},
+                       {.key = "tier", .op = kExists},
+                       {.key = "old", .op = kDoesNotExist},
+                       {.key = "size", .op = kUnknown, .values = {"3"}, .unknown_op = "Gt"}}};
+  CHECK(ToString(selector) == "rack=1,zone in (a,b),zone notin (c),tier,!old,size Gt (3)");
+  CHECK(ToString(LabelSelector{}).empty());
+}
+
+TEST_CASE("matchLabels and unknown operators", "[selector]") {
+  CHECK(One(kEquals, {"b"}).Matches({{"tier", "b"}}));
+  CHECK_FALSE(One(kEquals, {"b"}).Matches({{"tier", "c"}}));
+  CHECK_FALSE(One(kEquals, {"b"}).Matches({}));
+  LabelSelector unknown = One(kUnknown, {"b"});
+  CHECK_FALSE(unknown.Matches({{"tier", "b"}}));
+  CHECK_FALSE(unknown.Matches({}));
+}
+
 TEST_CASE("LabelSelector matches as apimachinery's", "[selector]") {
   struct Case {
     const char* name;

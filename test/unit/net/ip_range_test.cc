@@ -37,6 +37,12 @@ TEST_CASE("Items of spec.addresses become ranges", "[ip_range]") {
       {"192.0.2.10 - 192.0.2.19", "192.0.2.10-192.0.2.19", 10},
       {"  192.0.2.10  -  192.0.2.19  ", "192.0.2.10-192.0.2.19", 10},
       {"192.0.2.10-192.0.2.10", "192.0.2.10-192.0.2.10", 1},
+      {"192.0.2.0/024", "192.0.2.0-192.0.2.255", 256},
+      {"\t192.0.2.10\xc2\xa0-\xe2\x80\x83\n192.0.2.19\xe3\x80\x80", "192.0.2.10-192.0.2.19", 10},
+      {"::ffff:192.0.2.10-192.0.2.19", "192.0.2.10-192.0.2.19", 10},
+      {"::ffff:192.0.2.77/120", "192.0.2.0-192.0.2.255", 256},
+      {"::ffff:192.0.2.77/96", "0.0.0.0-255.255.255.255", std::uint64_t{1} << 32U},
+      {"::ffff:192.0.2.77/80", "::-::ffff:ffff:ffff", std::uint64_t{1} << 48U},
       {"192.0.2.250-192.0.3.5", "192.0.2.250-192.0.3.5", 12},
       {"2001:db8::/124", "2001:db8::-2001:db8::f", 16},
       {"2001:db8::5/124", "2001:db8::-2001:db8::f", 16},
@@ -65,7 +71,6 @@ TEST_CASE("What is no range is refused in MetalLB's words", "[ip_range]") {
       {"192.0.2.0", "invalid CIDR \"192.0.2.0\""},
       {"192.0.2.0/", "invalid CIDR \"192.0.2.0/\""},
       {"192.0.2.0/33", "invalid CIDR \"192.0.2.0/33\""},
-      {"192.0.2.0/024", "invalid CIDR \"192.0.2.0/024\""},
       {"192.0.2.0/+24", "invalid CIDR \"192.0.2.0/+24\""},
       {"192.0.2.0/ 24", "invalid CIDR \"192.0.2.0/ 24\""},
       {"192.0.2.0/24 ", "invalid CIDR \"192.0.2.0/24 \""},
@@ -86,21 +91,51 @@ TEST_CASE("What is no range is refused in MetalLB's words", "[ip_range]") {
        "invalid IP range \"192.0.2.1-192.0.2.2-192.0.2.3\": invalid end IP "
        "\"192.0.2.2-192.0.2.3\""},
       {"192.0.2.9-192.0.2.5",
-       "invalid IP range \"192.0.2.9-192.0.2.5\": start IP 192.0.2.9 is after the end IP "
-       "192.0.2.5"},
+       "invalid IP range \"192.0.2.9-192.0.2.5\": start IP \"192.0.2.9\" is after the end IP "
+       "\"192.0.2.5\""},
       {"2001:db8::2-2001:db8::1",
-       "invalid IP range \"2001:db8::2-2001:db8::1\": start IP 2001:db8::2 is after the end IP "
-       "2001:db8::1"},
+       "invalid IP range \"2001:db8::2-2001:db8::1\": start IP \"2001:db8::2\" is after the end "
+       "IP \"2001:db8::1\""},
+      {"2001:db8::1-192.0.2.1",
+       "invalid IP range \"2001:db8::1-192.0.2.1\": start IP \"2001:db8::1\" is after the end IP "
+       "\"192.0.2.1\""},
+      {"::ffff:192.0.2.0/129", "invalid CIDR \"::ffff:192.0.2.0/129\""},
+      {"\xe2\x80\x8b"
+       "192.0.2.1-192.0.2.2",
+       "invalid IP range \"\xe2\x80\x8b"
+       "192.0.2.1-192.0.2.2\": invalid start IP "
+       "\"\xe2\x80\x8b"
+       "192.0.2.1\""},
       {"192.0.2.1-2001:db8::1",
-       "invalid IP range \"192.0.2.1-2001:db8::1\": start IP 192.0.2.1 and end IP 2001:db8::1 are "
-       "of "
-       "different families"},
+       "invalid IP range \"192.0.2.1-2001:db8::1\": start IP \"192.0.2.1\" and end IP "
+       "\"2001:db8::1\" are of different families"},
   }));
   DYNAMIC_SECTION('"' << c.text << '"') {
     const auto range = ParseAddressItem(c.text);
     REQUIRE_FALSE(range.ok());
     CHECK(range.status().code() == absl::StatusCode::kInvalidArgument);
     CHECK(std::string(range.status().message()) == c.message);
+  }
+}
+
+TEST_CASE("Ranges of both families are told from broken ones", "[ip_range]") {
+  struct Case {
+    const char* text;
+    bool mixed;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"192.0.2.1-2001:db8::1", true},
+      {"::1 - 192.0.2.1", true},
+      {"2001:db8::1-192.0.2.1", false},  // backwards
+      {"192.0.2.1-192.0.2.9", false},
+      {"::ffff:192.0.2.1-192.0.2.9", false},
+      {"192.0.2.1-", false},
+      {"192.0.2.0/24", false},
+      {"", false},
+  }));
+  DYNAMIC_SECTION(c.text) {
+    CHECK(IsRangeOfBothFamilies(c.text) == c.mixed);
+    CHECK_FALSE((c.mixed && ParseAddressItem(c.text).ok()));
   }
 }
 

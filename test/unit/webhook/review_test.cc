@@ -193,7 +193,8 @@ TEST_CASE("Reviews of L2Advertisements") {
         {web},
         "CREATE",
         L2("ad", {{"ipAddressPools", {"web", "web"}}}),
-        "duplicate definition in ipAddressPools field"},
+        "duplicate definition of ipAddressPools \"web\" (L2Advertisement ad: "
+        "spec.ipAddressPools[1])"},
        {"node selectors twice",
         {},
         "UPDATE",
@@ -215,6 +216,48 @@ TEST_CASE("Reviews of L2Advertisements") {
   const json response =
       Ask(ReviewOf("CREATE", L2("ad", {{"ipAddressPools", {"web", "wbe"}}})), FactsOf({web}));
   CHECK(WarningsOf(response) == "there is no IPAddressPool \"wbe\" (spec.ipAddressPools)\n");
+}
+
+// The same rules for the selectors of every kind.
+TEST_CASE("Bad selectors are refused wherever they are") {
+  struct Place {
+    std::string name;
+    std::string kind;
+    std::string pointer;  // of the list
+    bool preference = false;
+  };
+  const auto place = GENERATE(values<Place>(
+      {{"namespaces of a pool", "IPAddressPool", "/serviceAllocation/namespaceSelectors"},
+       {"Services of a pool", "IPAddressPool", "/serviceAllocation/serviceSelectors"},
+       {"pools of an L2Advertisement", "L2Advertisement", "/ipAddressPoolSelectors"},
+       {"nodes of an L2Advertisement", "L2Advertisement", "/nodeSelectors"},
+       {"Services of an L2Advertisement", "L2Advertisement", "/serviceSelectors"},
+       {"preferences", "L2Advertisement", "/preferredNodeSelectors", true},
+       {"pools of a BGPAdvertisement", "BGPAdvertisement", "/ipAddressPoolSelectors"},
+       {"nodes of a BGPAdvertisement", "BGPAdvertisement", "/nodeSelectors"},
+       {"Services of a BGPAdvertisement", "BGPAdvertisement", "/serviceSelectors"},
+       {"nodes of a BGPPeer", "BGPPeer", "/nodeSelectors"}}));
+  const auto [op, values, text] =
+      GENERATE(table<std::string, std::vector<std::string>, std::string>(
+          {{"Is", {"a"}, "\"Is\" is not a valid label selector operator"},
+           {"In", {}, "for 'in', 'notin' operators, values set can't be empty"},
+           {"NotIn", {}, "values set can't be empty"},
+           {"Exists", {"a"}, "values set must be empty for exists and does not exist"},
+           {"DoesNotExist", {"a"}, "values set must be empty"},
+           {"In", {"a b"}, "Invalid value: \"a b\""}}));
+  DYNAMIC_SECTION(place.name << " " << op) {
+    json object = place.kind == "BGPPeer" ? PeerObject("x", "192.0.2.1")
+                                          : ObjectOf(place.kind, "x", json::object());
+    if (place.kind == "IPAddressPool") {
+      object["spec"]["addresses"] = {"192.0.2.0/24"};
+    }
+    const json selector = Selector(op, values);
+    object["spec"][json::json_pointer(place.pointer)] =
+        json::array({place.preference ? json{{"weight", 1}, {"preference", selector}} : selector});
+    const json response = Ask(ReviewOf("CREATE", object), FactsOf({}));
+    CHECK(response.at("status").at("code") == 403);
+    CHECK_THAT(RefusalOf(response), Contains(text) && Contains(place.kind + " x: spec."));
+  }
 }
 
 TEST_CASE("Reviews of BFDProfiles") {
@@ -393,6 +436,54 @@ TEST_CASE("Errors of others are told, not held against a change") {
     CHECK(RefusalOf(response) == "");
     CHECK_THAT(WarningsOf(response), Contains("metallb-system namespace"));
   }
+}
+
+// One that no codec can read, stored while nobody asked a webhook.
+TEST_CASE("An object that can't be read is told, and holds nobody up") {
+  Facts facts = FactsOf({PoolObject("web", {"192.0.2.0/25"})});
+  const json broken = ObjectOf("IPAddressPool", "broken", {{"addresses", 7}});
+  REQUIRE_FALSE(facts.Put(Kind::kIpAddressPool, broken).ok());
+  const std::string told =
+      "other objects are in error: IPAddressPool metallb-system/broken: "
+      "spec.addresses: expected a list\n";
+
+  SECTION("by reviews of its kind") {
+    const json response = Ask(ReviewOf("CREATE", PoolObject("b", {"198.51.100.0/24"})), facts);
+    CHECK(RefusalOf(response) == "");
+    CHECK(WarningsOf(response) == told);
+  }
+  SECTION("and of kinds that are judged with it") {
+    CHECK(WarningsOf(Ask(ReviewOf("CREATE", L2("ad")), facts)) == told);
+  }
+  SECTION("but not of others") {
+    const json response = Ask(ReviewOf("CREATE", PeerObject("tor", "192.0.2.1")), facts);
+    CHECK(WarningsOf(response).find("broken") == std::string::npos);
+  }
+  SECTION("its mending is not warned of, and ends it") {
+    const json mended = PoolObject("broken", {"198.51.100.0/24"});
+    const json response = Ask(ReviewOf("UPDATE", mended, broken), facts);
+    CHECK(RefusalOf(response) == "");
+    CHECK(WarningsOf(response) == "");
+    REQUIRE(facts.Put(Kind::kIpAddressPool, mended).ok());
+    CHECK(facts.unreadable.empty());
+  }
+  SECTION("so does its deletion") {
+    facts.Remove(Kind::kIpAddressPool, {kNamespace, "broken"});
+    CHECK(facts.unreadable.empty());
+  }
+  SECTION("what it was before counts no longer") {
+    REQUIRE_FALSE(
+        facts.Put(Kind::kIpAddressPool, ObjectOf("IPAddressPool", "web", {{"addresses", 7}})).ok());
+    CHECK(facts.pools.empty());
+    CHECK(RefusalOf(Ask(ReviewOf("CREATE", PoolObject("b", {"192.0.2.0/24"})), facts)) == "");
+  }
+}
+
+TEST_CASE("A range of both families is warned of") {
+  const json response =
+      Ask(ReviewOf("CREATE", PoolObject("p", {"192.0.2.1-2001:db8::1"})), FactsOf({}));
+  CHECK(RefusalOf(response) == "");
+  CHECK_THAT(WarningsOf(response), Contains("gives no address"));
 }
 
 TEST_CASE("Objects that can't be read are answered 400") {

@@ -112,10 +112,10 @@ TEST_CASE("An error in one kind is not held against another") {
              Equals(std::vector<std::string>{
                  "ok: f.yaml: IPAddressPool metallb-system/web: ok",
                  "warning: f.yaml: L2Advertisement metallb-system/ad: other objects are in error: "
-                 "parsing l2 advertisement \"bad\": duplicate definition in ipAddressPools field "
-                 "(spec.ipAddressPools)",
-                 "error: f.yaml: L2Advertisement metallb-system/bad: parsing l2 advertisement "
-                 "\"bad\": duplicate definition in ipAddressPools field (spec.ipAddressPools)"}));
+                 "duplicate definition of ipAddressPools \"web\" (L2Advertisement bad: "
+                 "spec.ipAddressPools[1])",
+                 "error: f.yaml: L2Advertisement metallb-system/bad: duplicate definition of "
+                 "ipAddressPools \"web\" (L2Advertisement bad: spec.ipAddressPools[1])"}));
 }
 
 TEST_CASE("Lists are taken apart, once") {
@@ -159,6 +159,88 @@ TEST_CASE("Objects of other namespaces are refused, and count for nothing") {
                  "error: f.yaml: IPAddressPool default/web: resource must be created in "
                  "metallb-system namespace",
                  "ok: f.yaml: IPAddressPool metallb-system/b: ok"}));
+}
+
+TEST_CASE("What a Service asks for is held against the pools") {
+  const std::vector<json> pools = {
+      PoolObject("web", {"192.0.2.0/24", "2001:db8::/64"}),
+      ObjectOf("IPAddressPool", "careful",
+               {{"addresses", {"198.51.100.0/24"}}, {"avoidBuggyIPs", true}}),
+      ObjectOf(
+          "IPAddressPool", "own",
+          {{"addresses", {"203.0.113.0/25"}}, {"serviceAllocation", {{"namespaces", {"team"}}}}}),
+      ObjectOf("IPAddressPool", "tenants",
+               {{"addresses", {"203.0.113.128/25"}},
+                {"serviceAllocation",
+                 {{"namespaceSelectors", {{{"matchLabels", {{"tenant", "a"}}}}}}}}})};
+  struct Case {
+    std::string name;
+    json annotations;
+    json spec;          // merged into the Service's
+    std::string error;  // empty: fine
+  };
+  const auto wants = [](std::string addresses) {
+    return json{{"metallb.io/loadBalancerIPs", std::move(addresses)}};
+  };
+  const auto test = GENERATE_COPY(values<Case>(
+      {{"nothing", json::object(), json::object(), ""},
+       {"one address", wants("192.0.2.0"), json::object(), ""},
+       {"one of each family", wants("2001:db8::1, 192.0.2.1"), json::object(), ""},
+       {"spec.loadBalancerIP", json::object(), {{"loadBalancerIP", "192.0.2.1"}}, ""},
+       {"text in spec.loadBalancerIP",
+        json::object(),
+        {{"loadBalancerIP", "web"}},
+        "invalid spec.loadBalancerIP \"web\""},
+       {"both ways",
+        wants("192.0.2.1"),
+        {{"loadBalancerIP", "192.0.2.1"}},
+        "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"},
+       {"two of one family", wants("192.0.2.1,192.0.2.2"), json::object(),
+        "requested loadBalancer IP(s) [\"192.0.2.1\" \"192.0.2.2\"] does not match the ipFamily of "
+        "the service"},
+       {"three", wants("192.0.2.1,192.0.2.2,2001:db8::1"), json::object(),
+        "does not match the ipFamily of the service"},
+       {"another family than the Service's",
+        wants("2001:db8::1"),
+        {{"ipFamilies", {"IPv4"}}},
+        "does not match the ipFamily of the service"},
+       {"fewer than the cluster IPs",
+        wants("192.0.2.1"),
+        {{"clusterIPs", {"10.96.0.1", "2001:db8:96::1"}}},
+        "does not match the ipFamily of the service"},
+       {"as the cluster IPs",
+        wants("192.0.2.1"),
+        {{"clusterIPs", {"10.96.0.1"}}, {"ipFamilies", {"IPv4"}}},
+        ""},
+       {"of two pools", wants("198.51.100.1,2001:db8::1"), json::object(),
+        "[\"198.51.100.1\" \"2001:db8::1\"] is not allowed in config"},
+       {"of no pool", wants("10.0.0.1"), json::object(), "[\"10.0.0.1\"] is not allowed in config"},
+       {".0 of a pool that avoids it", wants("198.51.100.0"), json::object(),
+        "[\"198.51.100.0\"] is not allowed in config"},
+       {".255 of a pool that avoids it", wants("198.51.100.255"), json::object(),
+        "[\"198.51.100.255\"] is not allowed in config"},
+       {".1 of a pool that avoids .0", wants("198.51.100.1"), json::object(), ""},
+       {"of a pool for other namespaces", wants("203.0.113.1"), json::object(),
+        "pool own not compatible for ip assignment"},
+       {"of a pool that selects namespaces by label, which a file does not tell",
+        wants("203.0.113.129"), json::object(), ""},
+       {"an address of another pool than the one that it names",
+        {{"metallb.io/loadBalancerIPs", "192.0.2.1"}, {"metallb.io/address-pool", "careful"}},
+        json::object(),
+        "requested loadBalancer IP(s) [\"192.0.2.1\"] is not compatible with requested address "
+        "pool "
+        "careful"}}));
+  DYNAMIC_SECTION(test.name) {
+    json service = Service("s", test.annotations);
+    service["spec"].update(test.spec);
+    std::vector<json> objects = pools;
+    objects.push_back(service);
+    const std::vector<std::string> lines = Lines(objects);
+    REQUIRE(lines.size() == 5);
+    CHECK_THAT(lines[4], Contains(test.error.empty() ? "ok: f.yaml: Service default/s: ok"
+                                                     : "error: f.yaml: Service default/s: "));
+    CHECK_THAT(lines[4], Contains(test.error));
+  }
 }
 
 TEST_CASE("Without a pool that gives by itself, a plain Service is warned") {
