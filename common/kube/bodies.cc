@@ -69,6 +69,46 @@ json Ingress(const json& former, std::span<const std::string> ips) {
   return entries;
 }
 
+// In the place of the former one; a duplicate, which nobody should have made, goes.
+void Change(json& status, const ConditionChange& change) {
+  json former = status.value("conditions", json::array());
+  if (!former.is_array()) {
+    former = json::array();
+  }
+  json::array_t conditions;
+  std::optional<json> ours;
+  std::size_t place = 0;
+  for (json& condition : former) {
+    if (!condition.is_object() || TextOf(condition, "type") != change.type) {
+      conditions.push_back(std::move(condition));
+    } else if (!ours) {
+      place = conditions.size();
+      ours = std::move(condition);
+    }
+  }
+  if (change.value) {
+    const model::Condition& value = *change.value;
+    const bool same_status = ours && TextOf(*ours, "status") == value.status;
+    std::string since = same_status ? TextOf(*ours, "lastTransitionTime") : "";
+    json entry = {
+        {"type", change.type},
+        {"status", value.status},
+        {"reason", value.reason},
+        {"message", value.message},
+        {"lastTransitionTime", since.empty() ? FormatTime(change.now) : std::move(since)}};
+    if (value.observed_generation != 0) {
+      entry["observedGeneration"] = value.observed_generation;
+    }
+    place = ours ? place : conditions.size();
+    conditions.insert(conditions.begin() + static_cast<std::ptrdiff_t>(place), std::move(entry));
+  }
+  if (conditions.empty()) {
+    status.erase("conditions");
+  } else {
+    status["conditions"] = std::move(conditions);
+  }
+}
+
 std::string Cut(std::string text, std::size_t max_octets) {
   if (text.size() > max_octets) {
     while (max_octets > 0 && (static_cast<unsigned char>(text[max_octets]) & 0xc0U) == 0x80U) {
@@ -117,7 +157,8 @@ std::string EventsPath(std::string_view name_space) {
 
 std::string BuildServiceStatusBody(const model::Service& service,
                                    std::span<const std::string> ingress_ips,
-                                   std::span<const AnnotationChange> annotations) {
+                                   std::span<const AnnotationChange> annotations,
+                                   std::span<const ConditionChange> conditions) {
   json metadata = Kept(service.metadata_json);
   Change(metadata, annotations);
   json status = Kept(service.status_json);
@@ -134,6 +175,9 @@ std::string BuildServiceStatusBody(const model::Service& service,
     load_balancer["ingress"] = std::move(entries);
   }
   status["loadBalancer"] = std::move(load_balancer);
+  for (const ConditionChange& change : conditions) {
+    Change(status, change);
+  }
 
   return DumpJson({{"apiVersion", "v1"},
                    {"kind", "Service"},

@@ -135,6 +135,7 @@ class AddressAllocator {
   void CheckInvariants() const;
 
   class State;  ///< Internal: allocator_state.h.
+  [[nodiscard]] const State& state() const { return *state_; }
 
  private:
   absl::StatusOr<Allocation> Exchange(

@@ -43,41 +43,55 @@ class Convergence {
     standing_.remarks.push_back({warning, reason, std::move(message)});
   }
 
-  // Clears what the Service has and ends with a warning, which is also the failure.
+  // Clears what the Service has.
   bool Refuse(std::string_view reason, std::string message) {
     allocator_.Release(service_.key);
-    standing_.failure = message;
-    Say(true, reason, std::move(message));
+    standing_.refusal = {.reason = reason, .message = std::move(message)};
     return false;
   }
 
   // What has to hold before addresses are looked at. False: it has been dealt with.
   bool Prepare() {
     if (!have_pools_) {
-      allocator_.Release(service_.key);
-      standing_.failure = "no address pools are configured";
-      return false;
+      return Refuse(kNoPools, "no address pools are configured");
     }
     if (service_.cluster_ips.empty()) {
-      allocator_.Release(service_.key);
-      standing_.failure = "the service has no cluster IP";
-      return false;
+      return Refuse(kNoClusterIp, "the service has no cluster IP");
     }
     if (service_.ip_family_policy == "RequireDualStack" && service_.cluster_ips.size() < 2) {
-      return Refuse("not enough clusterips",
-                    StrCat("Service requires dual stack but not enough clusterips ",
-                           Bracketed(service_.cluster_ips)));
+      std::string message = StrCat("Service requires dual stack but not enough clusterips ",
+                                   Bracketed(service_.cluster_ips));
+      Say(true, "not enough clusterips", message);
+      return Refuse(kNoClusterIp, std::move(message));
     }
     cluster_ = ClusterFamilies(service_);
     if (cluster_ == Families::kUnknown) {
-      standing_.failure =
-          StrCat("Failed to retrieve clusterIPs family: ", Bracketed(service_.cluster_ips),
-                 " are not usable");
-      Say(true, "noclusterIPsIPFamily", standing_.failure);
+      KeepUnjudged();
       return false;
     }
     standing_.wants_address = true;
     return true;
+  }
+
+  // Of a Service without usable cluster addresses nothing can be said; it is left what it shows.
+  void KeepUnjudged() {
+    std::string message =
+        StrCat("Failed to retrieve clusterIPs family: ", Bracketed(service_.cluster_ips),
+               " are not usable");
+    Say(true, "noclusterIPsIPFamily", message);
+    const AddressList shown = StatusAddresses(service_);
+    if (shown.empty() ||
+        !allocator_.Claim(MakeRequest(service_, {}, namespace_labels_), shown).ok()) {
+      allocator_.Release(service_.key);
+    }
+    standing_.refusal = {.reason = kNoClusterIp, .message = WithKept(std::move(message))};
+  }
+
+  std::string WithKept(std::string message) const {
+    if (const auto held = allocator_.Find(service_.key)) {
+      StrAppend(&message, "; it keeps ", FormatAddresses(held->addresses));
+    }
+    return message;
   }
 
   // Keeps what the status shows, or what was given and is not in the status yet, where it may.
@@ -129,9 +143,10 @@ class Convergence {
     }
     const auto requested = RequestedAddresses(service_);
     if (!requested.ok()) {
-      standing_.failure =
+      std::string message =
           StrCat("invalid requested loadbalancer IPs: ", std::string(requested.status().message()));
-      Say(true, "LoadBalancerFailed", standing_.failure);
+      Say(true, "LoadBalancerFailed", message);
+      standing_.refusal = {.reason = kRequestInvalid, .message = WithKept(std::move(message))};
       stopped_ = true;  // it keeps what it has
       return;
     }
@@ -159,18 +174,27 @@ class Convergence {
 
   void Obtain() {
     auto requested = RequestedAddresses(service_);
-    absl::StatusOr<Allocation> allocation =
-        requested.ok()
-            ? allocator_.Allocate(MakeRequest(service_, *std::move(requested), namespace_labels_))
-            : absl::StatusOr<Allocation>(requested.status());
+    if (!requested.ok()) {
+      standing_.refusal = {.reason = kRequestInvalid,
+                           .message = std::string(requested.status().message())};
+      SayFailed(requested.status());
+      return;
+    }
+    const AllocationRequest request =
+        MakeRequest(service_, *std::move(requested), namespace_labels_);
+    const auto allocation = allocator_.Allocate(request);
     if (!allocation.ok()) {
-      standing_.failure = std::string(allocation.status().message());
-      Say(true, "AllocationFailed",
-          StrCat("Failed to allocate IP for \"", service_.key.ToString(),
-                 "\": ", standing_.failure));
+      standing_.refusal = Explain(allocator_, request, allocation.status());
+      SayFailed(allocation.status());
       return;
     }
     Say(false, "IPAllocated", StrCat("Assigned IP ", FormatAddresses(allocation->addresses)));
+  }
+
+  void SayFailed(const absl::Status& why) {
+    Say(true, "AllocationFailed",
+        StrCat("Failed to allocate IP for \"", service_.key.ToString(),
+               "\": ", std::string(why.message())));
   }
 
   AddressAllocator& allocator_;
@@ -184,14 +208,18 @@ class Convergence {
 
 }  // namespace
 
-AddressList StatusAddresses(const model::Service& service) {
+AddressList AddressesIn(std::span<const std::string> texts) {
   AddressList addresses;
-  for (const std::string& text : service.ingress_ips) {
+  for (const std::string& text : texts) {
     if (const auto address = net::IpAddress::Parse(text)) {
       addresses.push_back(*address);
     }
   }
   return addresses;
+}
+
+AddressList StatusAddresses(const model::Service& service) {
+  return AddressesIn(service.ingress_ips);
 }
 
 Standing Converge(AddressAllocator& allocator, const model::Service& service,

@@ -8,12 +8,14 @@
 /// before.
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/model/objects.h"
 #include "controller/allocator/address_allocator.h"
+#include "controller/allocator/explain.h"
 
 namespace stentor::controller {
 
@@ -31,7 +33,7 @@ struct Standing {
   std::optional<Allocation> allocation;  ///< What its status should show; absent: nothing.
   bool wants_address = false;  ///< It asks for one, and may try again when one comes free.
   std::vector<Remark> remarks;
-  std::string failure;  ///< Why it has no address, or not the one that it asks for; else empty.
+  std::optional<Refusal> refusal;  ///< Why it has no address, or not the one that it asks for.
 };
 
 /// Converges `service`, of type LoadBalancer and of our class. `have_pools` is false where the
@@ -39,6 +41,8 @@ struct Standing {
 [[nodiscard]] Standing Converge(AddressAllocator& allocator, const model::Service& service,
                                 const model::Labels* namespace_labels, bool have_pools);
 
+/// Those of `texts` that can be read.
+[[nodiscard]] AddressList AddressesIn(std::span<const std::string> texts);
 /// The addresses of its status; those that can't be read are left out.
 [[nodiscard]] AddressList StatusAddresses(const model::Service& service);
 

@@ -8,12 +8,11 @@
 
 #include "common/base/strings.h"
 #include "controller/reconcile/convergence.h"
+#include "controller/reconcile/reconciler_impl.h"
 #include "controller/reconcile/service_wish.h"
 
 namespace stentor::controller {
 namespace {
-
-using SharedService = std::shared_ptr<const model::Service>;
 
 // resourceVersions are opaque by contract and numbers in practice, which grow from one change of
 // any Service to the next. Where both are, what is newer (the answer to our own write, a Service
@@ -30,19 +29,6 @@ bool IsOlder(const model::Service& a, const model::Service& b) {
   return x && y && *x < *y;
 }
 
-std::vector<std::string> Texts(std::span<const net::IpAddress> addresses) {
-  std::vector<std::string> out;
-  for (const net::IpAddress& address : addresses) {
-    out.push_back(address.ToString());
-  }
-  return out;
-}
-
-std::optional<model::PoolName> PoolAnnotation(const model::Service& service) {
-  const auto it = service.annotations.find(kAllocatedFromAnnotation);
-  return it == service.annotations.end() ? std::nullopt : std::optional(it->second);
-}
-
 // Whether `held` is what the Service asks for now, or it may keep it all the same: when it is
 // settled it gives up anything else.
 bool MeetsWishes(const model::Service& service, const Allocation& held) {
@@ -50,6 +36,9 @@ bool MeetsWishes(const model::Service& service, const Allocation& held) {
   const Families wanted = ClusterFamilies(service);
   const auto pool = RequestedPool(service);
   const auto requested = RequestedAddresses(service);
+  if (wanted == Families::kUnknown) {
+    return true;  // nothing can be said, and it is left what it shows
+  }
   return (families == wanted ||
           (wanted == Families::kDual && service.ip_family_policy == "PreferDualStack")) &&
          (!pool || *pool == held.pool) &&
@@ -58,65 +47,6 @@ bool MeetsWishes(const model::Service& service, const Allocation& held) {
 }
 
 }  // namespace
-
-class Reconciler::Impl {
- public:
-  explicit Impl(ReconcilerOptions options) : options_(std::move(options)) {}
-
-  void Upsert(model::Service service);
-  void Delete(const model::ServiceKey& key);
-  void SetConfig(config::Config config);
-  void NamespaceChanged(const std::string& name);
-  void OnWriteDone(std::uint64_t id, const model::ServiceKey& key,
-                   std::optional<model::Service> updated);
-  void OnWriteFailed(std::uint64_t id, const model::ServiceKey& key, WriteFailure failure);
-  std::vector<Action> TakeActions();
-  [[nodiscard]] bool Started() const { return started_; }
-
-  std::map<std::string, model::Labels, std::less<>> namespaces;
-  bool services_synced = false;
-  bool namespaces_synced = false;
-  std::set<model::ServiceKey> due;
-  std::set<model::ServiceKey> waiting;
-  AddressAllocator allocator;
-
- private:
-  struct Record {
-    SharedService service;
-    bool mine = false;                 // was of our class at some time
-    std::uint64_t write = 0;           // under way; 0: none
-    std::string written_version;       // resourceVersion that the write was based on
-    std::string refused_version;       // a write on this one met a conflict: wait for a newer one
-    std::vector<std::string> ingress;  // what the status should show
-    std::optional<model::PoolName> pool;
-    std::vector<Remark> remarks;  // as they were said last
-    bool deprecation_told = false;
-  };
-
-  void ApplyConfig();
-  void AdoptClaims();
-  void Settle(const model::ServiceKey& key);
-  [[nodiscard]] bool IsOfClass(const model::Service& service) const;
-  [[nodiscard]] bool IsOurLeftover(const Record& record) const;
-  [[nodiscard]] bool MayBeOfMissingPool(const Record& record) const;
-  [[nodiscard]] const model::Labels* LabelsOfNamespace(const std::string& name) const;
-  void Publish(const model::ServiceKey& key, Record& record, const Standing& standing);
-  void Report(Record& record, const Standing& standing);
-  void WriteIfNeeded(Record& record);
-
-  const ReconcilerOptions options_;
-  std::optional<config::Config> config_;
-  std::optional<config::Config> next_config_;  // not in force yet
-  bool started_ = false;
-  // Claims have been adopted. Until a first pool is seen, all is left as it is: whoever restores
-  // a cluster, or changes over to this controller, may bring the pools after it.
-  bool adopted_ = false;
-  bool unclaimed_in_pools_ = false;  // a claim failed whose addresses are in known pools
-  std::map<model::ServiceKey, Record> records_;
-  std::uint64_t next_write_ = 1;
-  std::uint64_t seen_availability_ = 0;
-  std::vector<Action> actions_;
-};
 
 // --- inputs ---
 
@@ -133,7 +63,13 @@ void Reconciler::Impl::Upsert(model::Service service) {
       return;
     }
   }
-  records_[key].service = std::make_shared<const model::Service>(std::move(service));
+  Entry& entry = *records_.try_emplace(key).first;
+  Record& record = entry.second;
+  record.service = std::make_shared<const model::Service>(std::move(service));
+  if (record.service->resource_version != record.written_version) {
+    record.unconfirmed.clear();  // it was stored and is in this one, or can't be stored any more
+  }
+  SetShown(entry, MayShow(record, StatusAddresses(*record.service)));
   due.insert(key);
 }
 
@@ -142,9 +78,6 @@ void Reconciler::Impl::Delete(const model::ServiceKey& key) {
   if (record == records_.end()) {
     return;
   }
-  records_.erase(record);
-  due.erase(key);
-  waiting.erase(key);
   const auto held = allocator.Find(key);
   if (allocator.Release(key)) {
     actions_.push_back(LogFact{.kind = FactKind::kReleased,
@@ -153,6 +86,18 @@ void Reconciler::Impl::Delete(const model::ServiceKey& key) {
                                .pool = held->pool,
                                .message = "service deleted"});
   }
+  Forget(record);
+}
+
+void Reconciler::Impl::Forget(Records::iterator record) {
+  const model::ServiceKey key = record->first;
+  shown_.StopWaiting(key, record->second.blocked_on);
+  SetShown(*record, {});
+  EnterDemand(*record, false);
+  records_.erase(record);
+  due.erase(key);
+  waiting.erase(key);
+  to_write_.erase(key);
 }
 
 void Reconciler::Impl::SetConfig(config::Config config) { next_config_ = std::move(config); }
@@ -164,7 +109,8 @@ void Reconciler::Impl::ApplyConfig() {
     return;
   }
   std::optional<config::Config> next = std::exchange(next_config_, std::nullopt);
-  if (config_ == next) {
+  if (config_ && config_->pools == next->pools &&
+      config_->pools_may_be_missing == next->pools_may_be_missing) {
     return;
   }
   const bool pools_were_missing = config_ && config_->pools_may_be_missing;
@@ -196,7 +142,20 @@ void Reconciler::Impl::OnWriteDone(std::uint64_t id, const model::ServiceKey& ke
   if (updated && updated->key == key) {
     if (!IsOlder(*updated, *record.service)) {
       record.service = std::make_shared<const model::Service>(*std::move(updated));
+      record.unconfirmed.clear();
+      // What we wrote, not what became of it: nobody is to wait for what others put back.
+      SetShown(*it, MayShow(record, AddressesIn(record.written->ingress)));
+      if (ContentOf(*record.service) == *record.written) {
+        record.written.reset();
+      } else {
+        record.altered_version = record.service->resource_version;
+      }
     }
+  } else if (!record.service->IsLoadBalancer() &&
+             record.service->resource_version == record.written_version) {
+    allocator.Release(key);
+    Forget(it);  // it is cleared, and no watch brings it
+    return;
   } else if (record.service->resource_version == record.written_version) {
     record.refused_version = record.written_version;  // the watch will bring what is there now
   }
@@ -209,12 +168,14 @@ void Reconciler::Impl::OnWriteFailed(std::uint64_t id, const model::ServiceKey& 
   if (it == records_.end() || it->second.write != id) {
     return;
   }
-  it->second.write = 0;
-  if (failure == WriteFailure::kConflict && !it->second.service->IsLoadBalancer() &&
-      it->second.service->resource_version == it->second.written_version) {
-    records_.erase(it);  // no watch brings what is true now: whoever asks gives it to Upsert()
+  Record& record = it->second;
+  record.write = 0;
+  if (failure == WriteFailure::kConflict && !record.service->IsLoadBalancer() &&
+      record.service->resource_version == record.written_version) {
+    allocator.Release(key);
+    Forget(it);  // no watch brings what is true now: whoever asks gives it to Upsert()
   } else if (failure == WriteFailure::kConflict) {
-    it->second.refused_version = it->second.written_version;
+    record.refused_version = record.written_version;
     due.insert(key);  // a newer one may have come while the write was under way
   }
 }
@@ -232,6 +193,7 @@ bool Reconciler::Impl::IsOurLeftover(const Record& record) const {
   const model::Service& service = *record.service;
   return !service.IsLoadBalancer() &&
          (record.mine || PoolAnnotation(service).has_value() ||
+          service.address_allocated.has_value() ||
           (options_.load_balancer_class.empty() && !service.ingress_ips.empty()));
 }
 
@@ -242,7 +204,7 @@ bool Reconciler::Impl::MayBeOfMissingPool(const Record& record) const {
   if (!config_->pools_may_be_missing || allocator.Find(record.service->key)) {
     return false;
   }
-  return record.service->ingress_ips.empty() ? unclaimed_in_pools_ : record.ingress.empty();
+  return record.service->ingress_ips.empty() ? unclaimed_in_pools_ : record.wanted.ingress.empty();
 }
 
 const model::Labels* Reconciler::Impl::LabelsOfNamespace(const std::string& name) const {
@@ -257,8 +219,7 @@ void Reconciler::Impl::AdoptClaims() {
   std::vector<const Record*> claims;
   for (const auto& [key, record] : records_) {
     if (!record.service->ingress_ips.empty() && !allocator.Find(key) &&
-        record.service->IsLoadBalancer() && IsOfClass(*record.service) &&
-        ClusterFamilies(*record.service) != Families::kUnknown) {
+        record.service->IsLoadBalancer() && IsOfClass(*record.service)) {
       claims.push_back(&record);
     }
   }
@@ -293,18 +254,34 @@ std::vector<Action> Reconciler::Impl::TakeActions() {
     seen_availability_ = allocator.Availability();
   }
   if (adopted_) {
-    for (const model::ServiceKey& key : std::exchange(due, {})) {
-      Settle(key);
-    }
+    SettleDue();
     // What came free may be what others wait for. They only take, so one round is enough.
     if (std::exchange(seen_availability_, allocator.Availability()) != allocator.Availability()) {
-      for (const model::ServiceKey& key : std::set(waiting)) {
-        Settle(key);
-      }
+      due.insert(waiting.begin(), waiting.end());
+      SettleDue();
       seen_availability_ = allocator.Availability();
     }
+    WriteSettled();
   }
   return std::exchange(actions_, {});
+}
+
+// In order; whoever is settled may make others due.
+void Reconciler::Impl::SettleDue() {
+  while (!due.empty()) {
+    Settle(due.extract(due.begin()).value());
+  }
+}
+
+// Writes come after all is settled: only then it is known who gives up what. One who has to wait
+// may make others due, who then give up what they are waited for.
+void Reconciler::Impl::WriteSettled() {
+  while (!to_write_.empty()) {
+    for (const model::ServiceKey& key : std::exchange(to_write_, {})) {
+      WriteIfNeeded(*records_.find(key));
+    }
+    SettleDue();
+  }
 }
 
 void Reconciler::Impl::Settle(const model::ServiceKey& key) {
@@ -322,101 +299,22 @@ void Reconciler::Impl::Settle(const model::ServiceKey& key) {
     if (MayBeOfMissingPool(record)) {
       return;
     }
-    Publish(
-        key, record,
-        Converge(allocator, service, LabelsOfNamespace(key.name_space), !config_->pools.empty()));
+    Publish(*it, Converge(allocator, service, LabelsOfNamespace(key.name_space),
+                          !config_->pools.empty()));
   } else if (IsOurLeftover(record)) {
-    record.mine = false;
     allocator.Release(key);
-    Publish(key, record, {});
+    Publish(*it, {});
+    if (ContentOf(service) == Content{}) {
+      Forget(it);  // nothing is left to do; nobody might tell that it was deleted
+    }
   } else {
     allocator.Release(key);  // somebody else's
     waiting.erase(key);
+    EnterDemand(*it, false);
     if (!service.IsLoadBalancer()) {
-      records_.erase(it);  // nothing is left to do; nobody might tell that it was deleted
+      Forget(it);
     }
   }
-}
-
-void Reconciler::Impl::Publish(const model::ServiceKey& key, Record& record,
-                               const Standing& standing) {
-  const bool lacks_second_family =
-      !standing.remarks.empty() &&
-      standing.remarks.back().reason == std::string_view("AdditionalAssignFailed");
-  if ((standing.wants_address && !standing.allocation) || lacks_second_family) {
-    waiting.insert(key);
-  } else {
-    waiting.erase(key);
-  }
-  Report(record, standing);
-  record.ingress.clear();
-  record.pool.reset();
-  if (standing.allocation) {
-    record.ingress = Texts(standing.allocation->addresses);
-    record.pool = standing.allocation->pool;
-  }
-  WriteIfNeeded(record);
-}
-
-// Says what is new: the same words twice in a row are said once.
-void Reconciler::Impl::Report(Record& record, const Standing& standing) {
-  const model::ServiceKey& key = record.service->key;
-  const std::vector<std::string> addresses =
-      standing.allocation ? Texts(standing.allocation->addresses) : std::vector<std::string>{};
-  for (const Remark& remark : standing.remarks) {
-    if (std::ranges::find(record.remarks, remark) != record.remarks.end()) {
-      continue;
-    }
-    actions_.push_back(EmitEvent{.service = record.service,
-                                 .type = remark.warning ? EventType::kWarning : EventType::kNormal,
-                                 .reason = std::string(remark.reason),
-                                 .message = remark.message});
-    const bool allocated = remark.reason == std::string_view("IPAllocated");
-    if (allocated || remark.warning) {
-      actions_.push_back(
-          LogFact{.kind = allocated ? FactKind::kAllocated : FactKind::kAllocationFailed,
-                  .service = key,
-                  .addresses = addresses,
-                  .pool = standing.allocation ? standing.allocation->pool : "",
-                  .message = remark.message});
-    }
-  }
-  if (!standing.remarks.empty() || !standing.allocation || addresses != record.ingress) {
-    record.remarks = standing.remarks;
-  }
-  if (!standing.allocation && !record.ingress.empty()) {
-    actions_.push_back(LogFact{
-        .kind = FactKind::kReleased,
-        .service = key,
-        .addresses = record.ingress,
-        .pool = record.pool.value_or(""),
-        .message = standing.failure.empty() ? "no load balancer any more" : standing.failure});
-  }
-}
-
-void Reconciler::Impl::WriteIfNeeded(Record& record) {
-  const model::Service& service = *record.service;
-  if ((record.ingress == service.ingress_ips && record.pool == PoolAnnotation(service)) ||
-      service.resource_version == record.refused_version) {
-    return;
-  }
-  if (!std::exchange(record.deprecation_told, true)) {
-    for (const std::string& key : DeprecatedAnnotations(service)) {
-      const std::string name = key.substr(key.find('/') + 1);
-      actions_.push_back(EmitEvent{
-          .service = record.service,
-          .type = EventType::kWarning,
-          .reason = "deprecatedAnnotation",
-          .message = StrCat("Service ", service.key.ToString(), " uses the deprecated annotation ",
-                            key, ", use metallb.io/", name, " instead")});
-    }
-  }
-  record.write = next_write_++;
-  record.written_version = service.resource_version;
-  actions_.push_back(WriteStatus{.id = record.write,
-                                 .service = record.service,
-                                 .ingress_ips = record.ingress,
-                                 .pool = record.pool});
 }
 
 // --- the public face ---

@@ -34,15 +34,19 @@ struct ReconcilerOptions {
   std::string load_balancer_class;  ///< --lb-class; empty: Services without a class.
 };
 
-/// `PUT services/status` of `service` (with its resourceVersion), in which the addresses and one
-/// annotation are replaced and all else is carried verbatim. The answer goes to OnWriteDone() or
-/// OnWriteFailed() with the same id; until then no other write of this Service is asked for.
+/// `PUT services/status` of `service` (with its resourceVersion), in which the addresses, one
+/// annotation and one condition are replaced and all else is carried verbatim. The answer goes to
+/// OnWriteDone() or OnWriteFailed() with the same id; until then no other write of this Service is
+/// asked for. An address that is still shown at a Service that has to give it up is not written to
+/// another one before the former's write is done, or the former is gone.
 struct WriteStatus {
   std::uint64_t id = 0;
   std::shared_ptr<const model::Service> service;  ///< As it was last seen.
   std::vector<std::string> ingress_ips;           ///< status.loadBalancer.ingress[].ip, in order.
   /// Value of the annotation kAllocatedFromAnnotation; absent: the annotation is to be removed.
   std::optional<model::PoolName> pool;
+  /// Value of the condition model::kAddressAllocated; absent: the condition is to be removed.
+  std::optional<model::Condition> condition;
 };
 
 enum class EventType : std::uint8_t { kNormal, kWarning };

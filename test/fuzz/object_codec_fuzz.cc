@@ -37,7 +37,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const std::vector<std::string> ips = {"192.0.2.1"};
   const std::vector<kube::AnnotationChange> changes = {{"a", "b"}, {"c", std::nullopt}};
-  const std::string body = kube::BuildServiceStatusBody(*service, ips, changes);
+  const std::vector<kube::ConditionChange> conditions = {
+      {std::string(stentor::model::kAddressAllocated), service->address_allocated,
+       stentor::WallTime{}},
+      {"Foreign", std::nullopt, stentor::WallTime{}}};
+  const std::string body = kube::BuildServiceStatusBody(*service, ips, changes, conditions);
   const auto again = kube::ParseJson(body);
   if (!again.ok() || !kube::DecodeService(*again, kube::Verbatim::kDrop).ok()) {
     std::abort();

@@ -136,11 +136,11 @@ NaiveAllocator::Choice NaiveAllocator::Choose(const AllocationRequest& request) 
     if (FamiliesOf(request.addresses) != Wanted(request.families)) {
       return {.code = kInvalidArgument};
     }
-    Choice choice = Exactly(request, request.addresses);
-    if (choice.code == kOk && request.pool && choice.pool != *request.pool) {
+    const config::Pool* const pool = PoolOf(request.addresses.front());
+    if (request.pool && pool != nullptr && pool->name != *request.pool) {
       return {.code = kNotFound};
     }
-    return choice;
+    return Exactly(request, request.addresses);
   }
   if (request.pool) {
     const config::Pool* const pool = Named(*request.pool);
@@ -180,7 +180,8 @@ bool NaiveAllocator::Satisfies(const AllocationRequest& request, const Holding& 
   return Admits(*Named(holding.pool), request) &&
          (!request.pool || *request.pool == holding.pool) &&
          (request.addresses.empty() ? families_fit
-                                    : SetOf(request.addresses) == SetOf(holding.addresses)) &&
+                                    : request.addresses.size() == holding.addresses.size() &&
+                                          SetOf(request.addresses) == SetOf(holding.addresses)) &&
          std::ranges::all_of(holding.addresses,
                              [&](const auto& address) { return MayUse(request, address); });
 }

@@ -4,6 +4,7 @@
 /// \file
 /// A controller whose API server does at once what it is asked for.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -93,7 +94,9 @@ class Cluster {
   model::Service Store(const WriteStatus& write) {
     model::Service& service = services.at(write.service->key.name);
     CHECK(service.resource_version == write.service->resource_version);
+    CheckNoSecondOwner(service, write);
     service.ingress_ips = write.ingress_ips;
+    service.address_allocated = write.condition;
     service.annotations.erase(std::string(kAllocatedFromAnnotation));
     if (write.pool) {
       service.annotations[std::string(kAllocatedFromAnnotation)] = *write.pool;
@@ -129,6 +132,15 @@ class Cluster {
     const auto it = annotations.find(kAllocatedFromAnnotation);
     return it == annotations.end() ? "" : it->second;
   }
+  /// The reason of its condition; empty where it has none.
+  [[nodiscard]] std::string ReasonOf(const std::string& name) const {
+    const auto& condition = services.at(name).address_allocated;
+    return condition ? condition->reason : "";
+  }
+  [[nodiscard]] std::string MessageOf(const std::string& name) const {
+    const auto& condition = services.at(name).address_allocated;
+    return condition ? condition->message : "";
+  }
   [[nodiscard]] bool HasWarning() const {
     for (const EmitEvent& event : events) {
       if (event.type == EventType::kWarning) {
@@ -156,6 +168,26 @@ class Cluster {
  private:
   // Nothing may be left where nothing changed.
   void CheckAtRest() { CHECK(reconciler.TakeActions().empty()); }
+
+  // No write may show an address at a second Service that may not share it with the first.
+  void CheckNoSecondOwner(const model::Service& service, const WriteStatus& write) {
+    const auto key = [](const model::Service& s) {
+      const auto it = s.annotations.find("metallb.io/allow-shared-ip");
+      return it == s.annotations.end() ? "" : it->second;
+    };
+    for (const std::string& address : write.ingress_ips) {
+      if (std::ranges::find(service.ingress_ips, address) != service.ingress_ips.end()) {
+        continue;  // it is shown already
+      }
+      for (const auto& [name, other] : services) {
+        if (other.key != service.key && other.IsLoadBalancer() &&
+            std::ranges::find(other.ingress_ips, address) != other.ingress_ips.end()) {
+          INFO(address << " is shown at " << name << " when it is written to " << service.key);
+          CHECK((!key(service).empty() && key(service) == key(other)));
+        }
+      }
+    }
+  }
 
   std::uint64_t version_ = 0;
 };

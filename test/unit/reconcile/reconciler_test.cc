@@ -99,8 +99,9 @@ TEST_CASE("A restart moves nobody: claims come before wishes", "[reconciler]") {
   CHECK(cluster.AddressesOf("c-old") == Texts{"192.0.2.1"});
   CHECK(cluster.AddressesOf("b-new") == Texts{"192.0.2.2"});
   CHECK(cluster.AddressesOf("a-comes-first").empty());
+  CHECK(cluster.ReasonOf("a-comes-first") == "AddressInUse");
   CHECK(cluster.reconciler.WaitingCount() == 1);
-  CHECK(cluster.write_count == 1);
+  CHECK(cluster.write_count == 2);
 }
 
 TEST_CASE("Until a first pool is seen, all is left as it is, and claims come first then",
@@ -178,7 +179,7 @@ TEST_CASE("Where nothing changes, nothing is written and nothing said", "[reconc
   cluster.Synced();
   cluster.Run();
   REQUIRE(cluster.HasWarning());
-  REQUIRE(cluster.write_count == 1);
+  REQUIRE(cluster.write_count == 2);  // addresses of the one, the condition of the other
   SECTION("a label changes") {
     for (model::Service service : {cluster.services.at("web"), cluster.services.at("failing")}) {
       service.labels["x"] = "y";
