@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/status/configuration_state.h"
+
+#include "absl/status/status.h"
+#include "common/base/strings.h"
+
+namespace stentor::status {
+namespace {
+
+using nlohmann::json;
+
+// Far beyond what anybody keeps there; what is beyond is not kept in memory, nor written back.
+constexpr std::size_t kMaxConditions = 64;
+
+const json& Member(const json& object, const char* key) {
+  static const json kNothing;
+  if (!object.is_object()) {
+    return kNothing;
+  }
+  const auto it = object.find(key);
+  return it == object.end() ? kNothing : *it;
+}
+
+std::string Text(const json& object, const char* key) {
+  const json& value = Member(object, key);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+}  // namespace
+
+const SeenCondition* ConfigurationState::Find(std::string_view type) const {
+  for (const SeenCondition& condition : conditions) {
+    if (condition.type == type) {
+      return &condition;
+    }
+  }
+  return nullptr;
+}
+
+absl::StatusOr<ConfigurationState> DecodeConfigurationState(const json& json_object) {
+  const json& metadata = Member(json_object, "metadata");
+  ConfigurationState state;
+  state.key = {Text(metadata, "namespace"), Text(metadata, "name")};
+  state.uid = Text(metadata, "uid");
+  state.resource_version = Text(metadata, "resourceVersion");
+  if (state.key.name.empty() || state.resource_version.empty()) {
+    return absl::InvalidArgumentError(
+        "a ConfigurationState without metadata.name or resourceVersion");
+  }
+  if (const json& labels = Member(metadata, "labels"); labels.is_object()) {
+    for (auto it = labels.begin(); it != labels.end(); ++it) {
+      if (it->is_string()) {
+        state.labels.emplace(it.key(), it->get<std::string>());
+      }
+    }
+  }
+  if (const json& owners = Member(metadata, "ownerReferences"); owners.is_array()) {
+    for (const json& owner : owners) {
+      if (owner.is_object()) {
+        state.owners.push_back(owner);
+      }
+    }
+  }
+  const json& object_status = Member(json_object, "status");
+  state.result = Text(object_status, "result");
+  state.error_summary = Text(object_status, "errorSummary");
+  if (const json& conditions = Member(object_status, "conditions"); conditions.is_array()) {
+    for (const json& condition : conditions) {
+      std::string type = Text(condition, "type");
+      if (!type.empty() && state.Find(type) == nullptr &&
+          state.conditions.size() < kMaxConditions) {
+        state.conditions.push_back({.type = std::move(type),
+                                    .status = Text(condition, "status"),
+                                    .reason = Text(condition, "reason"),
+                                    .message = Text(condition, "message"),
+                                    .last_transition_time = Text(condition, "lastTransitionTime"),
+                                    .verbatim = condition});
+      }
+    }
+  }
+  return state;
+}
+
+std::string ConfigurationStatesPath(std::string_view name_space) {
+  return StrCat("/apis/metallb.io/v1beta1/namespaces/", name_space, "/configurationstates");
+}
+
+std::string ConfigurationStatePath(const model::ObjectKey& key) {
+  return StrCat(ConfigurationStatesPath(key.name_space), "/", key.name);
+}
+
+}  // namespace stentor::status

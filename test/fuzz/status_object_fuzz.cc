@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// A ConfigurationState or an IPAddressPool as the API server shows it: decoded, seen by the
+/// keepers as the watch's word and as the answer to a write, and never more than one more write.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "common/kube/codec.h"
+#include "common/status/configuration_state_keeper.h"
+#include "controller/status/pool_status_keeper.h"
+
+namespace {
+
+namespace controller = stentor::controller;
+namespace kube = stentor::kube;
+namespace status = stentor::status;
+
+constexpr stentor::TimePoint kStart(std::chrono::hours(1));
+
+double Half() { return 0.5; }
+
+void Demand(bool condition) {
+  if (!condition) {
+    std::abort();
+  }
+}
+
+// What is asked for is always a request that can be sent.
+void DemandRequest(const kube::Request& request) {
+  Demand(request.path.rfind("/apis/metallb.io/v1beta1/namespaces/ns/", 0) == 0);
+  Demand(request.body.empty() || kube::ParseJson(request.body).ok());
+}
+
+void FeedConfigurationState(const nlohmann::json& object, std::string_view text) {
+  status::ConfigurationStateKeeper keeper(status::ControllerState("ns"), Half);
+  keeper.SetOwner({"pod", "uid"});
+  keeper.SetCondition(status::ReconcilerCondition(status::kPoolReconcilerValid, absl::OkStatus()),
+                      {});
+  keeper.Seen(object);
+  stentor::TimePoint now = kStart;
+  for (int i = 0; i < 8; ++i) {
+    const status::StatusActions actions = keeper.Poll(now);
+    for (const status::StatusRequest& sent : actions.requests) {
+      DemandRequest(sent.request);
+      keeper.OnAnswer(now, sent.ticket, kube::Response{200, std::string(text), std::nullopt});
+    }
+    now += std::chrono::minutes(6);
+  }
+  (void)keeper.Recorded(status::kBgpAnnounced);
+}
+
+void FeedPool(const nlohmann::json& object, std::string_view text) {
+  constexpr controller::PoolFigures kFigures{1, 2, 3, 4};
+  controller::PoolStatusKeeper keeper({.name_space = "ns"}, Half);
+  keeper.PoolSeen(object);
+  const auto pool = controller::DecodeSeenPool(object);
+  if (!pool.ok()) {
+    return;
+  }
+  const auto body = kube::ParseJson(controller::PoolStatusRequest(*pool, kFigures).body);
+  Demand(body.ok() && controller::DecodeSeenPool(*body)->figures == kFigures);
+  keeper.SetFigures({{pool->key.name, kFigures}});
+  stentor::TimePoint now = kStart;
+  for (int i = 0; i < 8; ++i) {
+    const status::StatusActions actions = keeper.Poll(now);
+    Demand(actions.requests.size() <= 1);
+    Demand(actions.requests.empty() || pool->key.name_space == "ns");
+    for (const status::StatusRequest& sent : actions.requests) {
+      DemandRequest(sent.request);
+      keeper.OnAnswer(now, sent.ticket, kube::Response{200, std::string(text), std::nullopt});
+    }
+    now += std::chrono::minutes(6);
+  }
+  Demand(pool->figures != kFigures || keeper.pending() == 0);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto object = kube::ParseJson(text);
+  if (object.ok()) {
+    FeedConfigurationState(*object, text);
+    FeedPool(*object, text);
+  }
+  return 0;
+}
