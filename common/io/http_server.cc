@@ -97,7 +97,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
   // Where it only returns, the connection is closed.
   void Serve(tcp::socket socket) {
     ++shared->counts.accepted;
-    if (shared->size() >= options.limits.connections && !shared->CloseIdlest()) {
+    if (shared->size() >= options.limits.connections && !shared->MakeRoom()) {
       ++shared->counts.turned_away;
       return;
     }

@@ -82,8 +82,10 @@ struct HttpRoute {
 
 /// Times are limits for all of a step, not for each of its reads.
 struct HttpLimits {
-  /// Where there is one more, that goes which has waited longest for its client's next request;
-  /// where none waits, the new one is closed at once.
+  /// Where there is one more, that goes which has been idle longest; where half of them owe us a
+  /// handshake or the rest of a request, or none is idle, that of these which has owed it longest.
+  /// So who opens connections and says nothing keeps out only who is slower. Where all are being
+  /// served, the new one is closed at once.
   std::size_t connections = 64;
   std::size_t header_bytes = 8192;
   std::size_t body_bytes = std::size_t{8} << 20U;  ///< Of one request.

@@ -66,6 +66,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void Start() {
+    shared_->Awaits(*this);
     if constexpr (kTls) {
       Expire(limits().handshake);
       stream_.async_handshake(boost::asio::ssl::stream_base::server,
@@ -88,6 +89,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   // Between two requests.
   void AwaitRequest() {
     if (buffer_.size() != 0) {  // it is there already
+      shared_->Awaits(*this);
       ReadHeader();
       return;
     }
@@ -102,6 +104,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
                               if (self->IsClosed()) {
                                 return;
                               }
+                              self->shared_->Awaits(*self);
                               if (error) {
                                 self->Finish();
                                 return;
@@ -266,6 +269,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
                       .content_type = std::string(View(request[http::field::content_type])),
                       .body = std::exchange(body_, {})};
     shared_->Lend(*this, true);
+    shared_->Serves(*this);
     route_->handle(std::move(given), [weak = this->weak_from_this(),
                                       turn = Wait(PlainText(503, "there was no answer in time\n"))](
                                          HttpAnswer answer) {
@@ -294,6 +298,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     const Request& request = parser_->get();
     body_ = {};
     shared_->Lend(*this, false);
+    shared_->Serves(*this);
     if (!shared_->Hold(*this, answer.body.capacity())) {
       last_ = true;
       answer = PlainText(503, "too many answers are being written\n");
@@ -341,6 +346,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
 
   // Ends in order, so that the client sees a whole answer.
   void Finish() {
+    shared_->Awaits(*this);
     Expire(limits().handshake);
     if constexpr (kTls) {
       stream_.async_shutdown(

@@ -10,18 +10,28 @@ void HttpShared::Remove(HttpSession& session) {
   sessions_.erase(&session);
 }
 
-bool HttpShared::CloseIdlest() {
+bool HttpShared::MakeRoom() {
   HttpSession* idlest = nullptr;
+  HttpSession* slowest = nullptr;
+  std::size_t awaited = 0;
   for (HttpSession* const session : sessions_) {
-    if ((idlest == nullptr || session->idle_since_ < idlest->idle_since_) && session->IsIdle()) {
+    if (session->awaited_since_ != 0) {
+      ++awaited;
+      if (slowest == nullptr || session->awaited_since_ < slowest->awaited_since_) {
+        slowest = session;
+      }
+    } else if ((idlest == nullptr || session->idle_since_ < idlest->idle_since_) &&
+               session->IsIdle()) {
       idlest = session;
     }
   }
-  if (idlest == nullptr) {
+  HttpSession* const chosen =
+      idlest == nullptr || 2 * awaited > sessions_.size() ? slowest : idlest;
+  if (chosen == nullptr) {
     return false;
   }
-  Remove(*idlest);
-  idlest->Close();
+  Remove(*chosen);
+  chosen->Close();
   return true;
 }
 

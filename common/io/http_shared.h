@@ -28,6 +28,7 @@ class HttpSession {
   std::size_t held_ = 0;                  // octets of bodies
   bool may_be_closed_for_memory_ = true;  // false where that would free none
   std::uint64_t idle_since_ = 0;          // a number that grows
+  std::uint64_t awaited_since_ = 0;       // likewise; 0: it is not its client's turn
 };
 
 /// What the connections of one server share. It outlives the server as long as a handler of one of
@@ -41,9 +42,20 @@ class HttpShared {
   void Remove(HttpSession& session);
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
 
-  /// Closes the connection that has been idle longest; false where none is.
-  bool CloseIdlest();
-  void BecameIdle(HttpSession& session) { session.idle_since_ = ++idle_count_; }
+  /// Makes room for one more connection, by closing one; false where all are being served. That
+  /// goes which has been idle longest; where half of the room is with connections whose clients owe
+  /// a handshake, a request or the end of one, or where none is idle, that of these which has owed
+  /// it longest. So whoever opens connections and says nothing keeps out only who is slower than he
+  /// is.
+  bool MakeRoom();
+  void BecameIdle(HttpSession& session) {
+    session.idle_since_ = ++moments_;
+    session.awaited_since_ = 0;
+  }
+  /// It is the client's turn: to shake hands, to send a request, or to close.
+  void Awaits(HttpSession& session) { session.awaited_since_ = ++moments_; }
+  /// It is ours.
+  void Serves(HttpSession& session) { session.awaited_since_ = 0; }
 
   /// `session` now holds `octets` of bodies. Where that is too much for all, closes the connection
   /// that holds most; false where that is `session` itself, which then holds none.
@@ -62,7 +74,7 @@ class HttpShared {
  private:
   std::set<HttpSession*> sessions_;
   std::size_t held_ = 0;
-  std::uint64_t idle_count_ = 0;
+  std::uint64_t moments_ = 0;
 };
 
 }  // namespace stentor::io

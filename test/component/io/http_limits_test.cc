@@ -130,21 +130,46 @@ TEST_CASE("Who does not read its answer is closed", "[http][limits]") {
   CHECK(server->counts().requests == 1);
 }
 
-TEST_CASE("Connections beyond the cap are closed, and served again when there is room",
+TEST_CASE("Who says nothing makes room for who speaks, the longest silent first",
           "[http][limits]") {
   io::EventLoop loop;
   const auto server = OpenHttp(loop, {.limits = {.connections = 3}}, HelloAndEcho());
-  std::vector<std::unique_ptr<SocketClient>> holders;
+  std::vector<std::unique_ptr<SocketClient>> silent;
   for (int i = 0; i < 3; ++i) {
-    holders.push_back(std::make_unique<SocketClient>(server->port()));
+    silent.push_back(std::make_unique<SocketClient>(server->port()));
+    REQUIRE(
+        RunUntil(loop, [&] { return server->connections() == static_cast<std::size_t>(i + 1); }));
   }
-  REQUIRE(RunUntil(loop, [&] { return server->connections() == 3; }));
-  CHECK(Ask(loop, *server, Get("/hello")).empty());
-  CHECK(server->connections() == 3);
-  CHECK(server->counts().turned_away == 1);
-  holders.pop_back();
-  REQUIRE(RunUntil(loop, [&] { return server->connections() == 2; }));
   CHECK_THAT(Ask(loop, *server, Get("/hello")), EndsWith("hello\n"));
+  CHECK(server->counts().turned_away == 0);
+  // The first one was closed; the last one can still be served.
+  CHECK(Beside(loop, [&] { return silent.front()->ReadAnswer(); }).empty());
+  CHECK_THAT(Beside(loop,
+                    [&] {
+                      silent.back()->Send("GET /hello HTTP/1.1\r\n\r\n");
+                      return silent.back()->ReadAnswer();
+                    }),
+             EndsWith("hello\n"));
+}
+
+TEST_CASE("Where all are being served, one more is turned away", "[http][limits]") {
+  io::EventLoop loop;
+  std::vector<io::HttpReply> waiting;
+  const auto server = OpenHttp(loop, {.limits = {.connections = 2}},
+                               {{.path = io::ExactPath("/later"),
+                                 .handle = [&](const io::HttpRequest&, const io::HttpReply& reply) {
+                                   waiting.push_back(reply);
+                                 }}});
+  std::vector<std::unique_ptr<SocketClient>> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.push_back(std::make_unique<SocketClient>(server->port()));
+    clients.back()->Send("GET /later HTTP/1.1\r\n\r\n");
+  }
+  REQUIRE(RunUntil(loop, [&] { return waiting.size() == 2; }));
+  CHECK(Ask(loop, *server, Get("/later")).empty());
+  CHECK(server->counts().turned_away == 1);
+  waiting.front()({.body = "at last\n"});
+  CHECK_THAT(Beside(loop, [&] { return clients.front()->ReadAnswer(); }), EndsWith("at last\n"));
 }
 
 TEST_CASE("A new connection takes the place of the one that is idle longest", "[http][limits]") {
