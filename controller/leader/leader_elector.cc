@@ -12,14 +12,13 @@
 namespace stentor::controller {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // Rereads after a conflict in one attempt; whoever still loses then waits for the next one.
 constexpr int kMaxConflicts = 3;
 // A refusal is believed when it comes twice: a server that is just starting may not know its roles.
 constexpr int kRefusalsBelieved = 2;
-constexpr Duration kRefusalCheck = milliseconds(50);
+constexpr Duration kRefusalCheck = seconds(1);  // an API server that starts knows no roles yet
 constexpr Duration kMaxRefusedWait = seconds(300);
 constexpr kube::JsonLimits kLimits{.max_bytes = std::size_t{4} << 20U};  // etcd takes 1.5 MiB
 

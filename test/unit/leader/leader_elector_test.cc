@@ -228,12 +228,12 @@ TEST_CASE("Without the right to Leases a replica leads alone", "[leader]") {
   if (forbidden) {
     f.Answer(403);
     CHECK(f.Told().empty());  // believed the second time
-    CHECK(f.elector.NextDeadline() == f.now + milliseconds(50));
-    f.RunFor(milliseconds(50), false);
+    CHECK(f.elector.NextDeadline() == f.now + seconds(1));
+    f.RunFor(seconds(1), false);
     f.Answer(403);
   } else {
     for (int i = 0; i < 2; ++i) {
-      f.RunFor(milliseconds(50), false);
+      f.RunFor(seconds(1), false);
       f.Answer(404);
       CHECK(f.waiting->request.method == "POST");
       f.Answer(404);  // the API has no such kind
