@@ -83,6 +83,9 @@ void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Se
   WatchHandlers handlers;
   handlers.on_upsert = [this, source, decode, set](const json& object) {
     const auto key = kube::DecodeKey(object);
+    if (source == Source::kPools && handlers_.on_pool) {
+      handlers_.on_pool(object);
+    }
     auto decoded = decode(object);
     if (!decoded.ok()) {
       log_.Log(obs::Event::kObjectUnreadable, std::string(decoded.status().message()),
@@ -95,6 +98,9 @@ void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Se
     }
   };
   handlers.on_delete = [this, source](const model::ObjectKey& key) {
+    if (source == Source::kPools && handlers_.on_pool_gone) {
+      handlers_.on_pool_gone(key);
+    }
     sources_.Delete(source, key);
     handlers_.on_change();
   };

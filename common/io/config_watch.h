@@ -29,10 +29,13 @@ struct ConfigWatchOptions {
   bool leave_out_unreadable = false;
 };
 
-/// Both are called on the event loop's thread.
+/// All are called on the event loop's thread.
 struct ConfigWatchHandlers {
   std::function<void()> on_change;      ///< Take() may have something; Settled() may have changed.
   std::function<void()> on_unreadable;  ///< An object could not be decoded; it has been logged.
+  /// IPAddressPools as they come and go, for who keeps their status; optional.
+  std::function<void(const nlohmann::json& object)> on_pool = {};
+  std::function<void(const model::ObjectKey& key)> on_pool_gone = {};
 };
 
 /// Lives on the event loop's thread; `client` and `log` must outlive it.

@@ -36,28 +36,33 @@ bool IsPassing(const absl::Status& status) {
 
 }  // namespace
 
-Departed::Departed(io::EventLoop& loop, io::KubeClient& client,
-                   std::function<void(model::Service)> found)
-    : client_(client), found_(std::move(found)), timer_(loop) {}
+Departed::Departed(io::EventLoop& loop, io::KubeClient& client, Handlers handlers)
+    : client_(client), handlers_(std::move(handlers)), timer_(loop) {}
 
 void Departed::LookAt(const model::ServiceKey& key) {
-  client_.Request({.path = StrCat("/api/v1/namespaces/", key.name_space, "/services/", key.name)},
-                  [this, key](const absl::StatusOr<kube::Response>& response) {
+  // In the background: where thousands are deleted at once, status writes are not to wait for it.
+  client_.Request({.path = StrCat("/api/v1/namespaces/", key.name_space, "/services/", key.name),
+                   .priority = kube::Priority::kBackground},
+                  lifetime_.Bind([this, key](const absl::StatusOr<kube::Response>& response) {
                     const absl::Status status = StatusOfAnswer(response);
                     if (IsPassing(status)) {
                       unanswered_.insert(key);
                       timer_.ArmAfter(kAskAgain, [this] { AskAgain(); });
+                      return;
                     }
-                    if (!status.ok()) {
+                    if (!status.ok()) {  // who may not ask takes the watch's word
+                      handlers_.gone(key);
                       return;
                     }
                     const auto object = kube::ParseJson(response->body);
                     auto service = object.ok() ? kube::DecodeService(*object, kube::Verbatim::kKeep)
                                                : absl::StatusOr<model::Service>(object.status());
-                    if (service.ok() && !service->IsLoadBalancer()) {
-                      found_(*std::move(service));
+                    if (!service.ok()) {
+                      handlers_.gone(key);
+                    } else if (!service->IsLoadBalancer()) {
+                      handlers_.found(*std::move(service));
                     }
-                  });
+                  }));
 }
 
 void Departed::FindOnce() {
@@ -72,7 +77,7 @@ void Departed::List(const std::string& continue_token) {
     StrAppend(&path, "&continue=", kube::PercentEncode(continue_token));
   }
   client_.Request({.path = std::move(path), .accept = kMetadataOnly},
-                  [this](const absl::StatusOr<kube::Response>& response) {
+                  lifetime_.Bind([this](const absl::StatusOr<kube::Response>& response) {
                     const absl::Status status = StatusOfAnswer(response);
                     if (status.ok()) {
                       TakePage(*response);
@@ -80,7 +85,7 @@ void Departed::List(const std::string& continue_token) {
                       list_failed_ = true;
                       timer_.ArmAfter(kAskAgain, [this] { AskAgain(); });
                     }
-                  });
+                  }));
 }
 
 void Departed::TakePage(const kube::Response& response) {

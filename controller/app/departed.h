@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "common/io/event_loop.h"
 #include "common/io/kube_client.h"
+#include "common/io/lifetime.h"
 #include "common/model/objects.h"
 
 namespace stentor::controller {
@@ -17,11 +18,15 @@ namespace stentor::controller {
 /// cleared. An API server that does not answer is asked again until it does.
 class Departed {
  public:
-  /// `found` gets what is no load balancer, on the event loop's thread. `loop` and `client` must
-  /// outlive it, and the loop must not run once it is destroyed.
-  Departed(io::EventLoop& loop, io::KubeClient& client, std::function<void(model::Service)> found);
+  struct Handlers {
+    std::function<void(model::Service service)> found;       ///< It is no load balancer.
+    std::function<void(const model::ServiceKey& key)> gone;  ///< It does not exist.
+  };
 
-  /// Asks for one that left the watch.
+  /// Handlers are called on the event loop's thread. `loop` and `client` must outlive it.
+  Departed(io::EventLoop& loop, io::KubeClient& client, Handlers handlers);
+
+  /// Asks for one that left the watch; one that is a load balancer again is the watch's to tell.
   void LookAt(const model::ServiceKey& key);
 
   /// Looks for those that changed their type while nobody watched: our annotation gives them away.
@@ -34,11 +39,12 @@ class Departed {
   void AskAgain();
 
   io::KubeClient& client_;
-  const std::function<void(model::Service)> found_;
+  const Handlers handlers_;
   io::Timer timer_;
   bool sought_ = false;
   bool list_failed_ = false;
   std::set<model::ServiceKey> unanswered_;
+  io::Lifetime lifetime_;
 };
 
 }  // namespace stentor::controller

@@ -3,6 +3,9 @@
 /// \file
 /// stentor-controller: gives addresses of pools to Services of type LoadBalancer.
 
+#include <string_view>
+#include <utility>
+
 #include "common/base/strings.h"
 #include "common/io/admin.h"
 #include "common/io/client_config.h"
@@ -12,10 +15,14 @@
 #include "common/io/kube_client.h"
 #include "controller/app/controller.h"
 #include "controller/app/flags.h"
+#include "controller/app/validate_command.h"
 
 int main(int argc, char** argv) {
   using namespace stentor;  // NOLINT(google-build-using-namespace): the composition root
 
+  if (argc > 1 && std::string_view(argv[1]) == "validate") {
+    return controller::RunValidate(argc - 1, argv + 1);
+  }
   io::InitializeTransportThreads();
   controller::Flags flags;
   const io::ParseOutcome outcome = controller::ParseFlags(argc, argv, flags);
@@ -23,6 +30,8 @@ int main(int argc, char** argv) {
     return outcome.exit_status;
   }
   flags.common.name_space = io::ResolveNamespace(flags.common);
+  flags.webhooks.name_space = flags.common.name_space;
+  flags.webhooks.tls = flags.common.admin.tls;
 
   io::JsonLog sink("stentor-controller");
   const obs::Logger log(sink, flags.common.log_level);
@@ -43,9 +52,14 @@ int main(int argc, char** argv) {
   }
   io::Admin admin(loop, **client, log, flags.common.admin);
   controller::Controller controller(flags, loop, **client, log, admin.health());
-  loop.HandleSignals([&loop, &log](int signal) {
+  bool stopping = false;
+  loop.HandleSignals([&](int signal) {
     log.Log(obs::Event::kStopping, StrCat("signal ", signal));
-    loop.Stop();
+    if (std::exchange(stopping, true)) {
+      loop.Stop();  // asked twice: at once
+    } else {
+      controller.Stop([&loop] { loop.Stop(); });
+    }
   });
   const absl::Status served =
       admin.Start([&controller](obs::MetricSet& metrics) { controller.Collect(metrics); });
@@ -53,7 +67,10 @@ int main(int argc, char** argv) {
     log.Log(obs::Event::kStartFailed, std::string(served.message()));
     return 1;
   }
-  controller.Start();
+  if (const absl::Status started = controller.Start(); !started.ok()) {
+    log.Log(obs::Event::kStartFailed, std::string(started.message()));
+    return 1;
+  }
   loop.Run();
   return 0;
 }

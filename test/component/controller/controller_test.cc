@@ -19,6 +19,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kServiceWrite = "PUT /api/v1/";
+
 json Service(const std::string& type = "LoadBalancer") {
   return {{"metadata", {{"namespace", "default"}, {"name", "web"}, {"uid", "u1"}}},
           {"spec", {{"type", type}, {"clusterIP", "198.18.0.10"}}}};
@@ -39,9 +41,10 @@ json Pool(const std::string& name, const std::string& addresses) {
 // How often each event was logged.
 struct Counts final : obs::LogSink {
   std::map<std::string, int> of;
-  void Write(obs::Level /*level*/, std::string_view event_id, std::string_view /*message*/,
+  void Write(obs::Level /*level*/, std::string_view event_id, std::string_view message,
              std::span<const obs::Field> /*fields*/) override {
     ++of[std::string(event_id)];
+    UNSCOPED_INFO(event_id << ": " << message);
   }
 };
 
@@ -55,8 +58,11 @@ struct Setup {
   obs::Health health{TimePoint{}, std::chrono::seconds(5)};
   Controller controller;
 
-  explicit Setup(Flags flags = {.common = {.name_space = "metallb-system"}})
+  explicit Setup(Flags flags = {.common = {.name_space = "metallb-system"},
+                                .webhook_mode = WebhookMode::kDisabled})
       : controller(std::move(flags), loop, client, log, health) {}
+
+  void Start() { REQUIRE(controller.Start().ok()); }
 
   bool Eventually(const std::function<bool()>& condition) {
     return test::RunUntil(loop, condition);
@@ -66,7 +72,7 @@ struct Setup {
     const json::json_pointer ip("/status/loadBalancer/ingress/0/ip");
     return service.contains(ip) ? service[ip].get<std::string>() : "";
   }
-  [[nodiscard]] int Writes() const { return server.CountOf("PUT "); }
+  [[nodiscard]] int Writes() const { return server.CountOf(kServiceWrite); }
 };
 
 }  // namespace
@@ -76,9 +82,9 @@ TEST_CASE("A refused or lost status write is made good", "[controller]") {
   s.server.Put("ipaddresspools", Pool("pool", "192.0.2.10-192.0.2.19"));
   const int code = GENERATE(409, 429, 500);
   DYNAMIC_SECTION("after " << code) {
-    s.server.Inject({.match = "PUT ", .code = code, .count = 1});
+    s.server.Inject({.match = kServiceWrite, .code = code, .count = 1});
     s.server.Put("services", Service());
-    s.controller.Start();
+    s.Start();
     REQUIRE(s.Eventually([&] { return s.Writes() == 1; }));
     if (code == 409) {  // somebody else was first, and the watch shows what they wrote
       json changed = Service();
@@ -94,9 +100,9 @@ TEST_CASE("A Service made anew while the former one's write is under way gets it
           "[controller]") {
   Setup s;
   s.server.Put("ipaddresspools", Pool("pool", "192.0.2.10-192.0.2.19"));
-  s.server.Inject({.match = "PUT ", .kind = test::FaultKind::kReset, .count = 2});
+  s.server.Inject({.match = kServiceWrite, .kind = test::FaultKind::kReset, .count = 2});
   s.server.Put("services", Service());
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.Writes() >= 1; }));
   s.server.Remove("services", "default", "web");
   json anew = Service();
@@ -114,7 +120,7 @@ TEST_CASE("A pool that cannot be read takes no Service's address away", "[contro
   s.server.Put("ipaddresspools", bad);
   s.server.Put("ipaddresspools", Pool("good", "192.0.2.20-192.0.2.29"));
   s.server.Put("services", HoldingService("192.0.2.10"));
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.counts.of["configStale"] == 1; }));
   CHECK(s.Writes() == 0);
 
@@ -127,11 +133,11 @@ TEST_CASE("What an address is left on while it is no load balancer is cleared", 
   Setup s;
   s.server.Put("ipaddresspools", Pool("pool", "192.0.2.10-192.0.2.19"));
   SECTION("also after a conflict, of which no watch tells") {
-    s.server.Inject({.match = "PUT ", .code = 409, .count = 1});
+    s.server.Inject({.match = kServiceWrite, .code = 409, .count = 1});
   }
   SECTION("at once") {}
   s.server.Put("services", HoldingService("192.0.2.10", "ClusterIP"));
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.Address().empty(); }));
   CHECK_FALSE(s.server.Get("services", "default", "web")["metadata"].contains("annotations"));
 }
@@ -145,7 +151,7 @@ TEST_CASE("While no pool can be read, nobody loses an address", "[controller]") 
   waiting["metadata"]["name"] = "waiting";
   s.server.Put("services", waiting);
   s.server.Inject({.match = "/ipaddresspools", .code = code, .count = 3});
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.counts.of["apiTrouble"] == 1; }));
   CHECK(s.Writes() == 0);
   CHECK_FALSE(s.health.Ready().ok);
@@ -163,7 +169,7 @@ TEST_CASE("An address of a pool that cannot be read for a moment stays", "[contr
   s.server.Put("addresspools", older);
   s.server.Put("services", HoldingService("192.0.2.10"));
   s.server.Inject({.match = "/addresspools", .code = 403, .count = 1});
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.counts.of["ready"] == 1; }));
   CHECK(s.Writes() == 0);
   REQUIRE(s.Eventually([&] { return s.Writes() == 1; }));  // it names the pool "older" now
@@ -177,7 +183,7 @@ TEST_CASE("Pools come to a cluster that had none: nobody moves between the first
   json waiting = Service();
   waiting["metadata"]["name"] = "waiting";
   s.server.Put("services", waiting);
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.counts.of["ready"] == 1; }));
   s.server.Put("ipaddresspools", Pool("a-first", "192.0.2.10-192.0.2.19"));
   REQUIRE(s.Eventually([&] { return s.Writes() == 1; }));  // who waits is served at once
@@ -205,20 +211,83 @@ TEST_CASE("Without the right to read namespaces, other pools are served", "[cont
   s.server.Put("ipaddresspools", Pool("pool", "192.0.2.20-192.0.2.29"));
   s.server.Put("services", Service());
   s.server.Inject({.match = "/namespaces?", .code = 403, .count = 1000});
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.Address() == "192.0.2.20"; }));
   CHECK(s.counts.of["resourceRefused"] == 1);
   CHECK(s.counts.of["apiTrouble"] == 0);
 }
 
+TEST_CASE("Of two replicas one writes, and the other goes on when that one is asked to stop",
+          "[controller]") {
+  Setup s({.common = {.name_space = "metallb-system", .pod_name = "first"},
+           .webhook_mode = WebhookMode::kDisabled});
+  Counts other_counts;
+  const obs::Logger other_log{other_counts, obs::Level::kDebug};
+  obs::Health other_health{TimePoint{}, std::chrono::seconds(5)};
+  Controller other({.common = {.name_space = "metallb-system", .pod_name = "second"},
+                    .webhook_mode = WebhookMode::kDisabled},
+                   s.loop, s.client, other_log, other_health);
+  s.server.Put("ipaddresspools", Pool("pool", "192.0.2.10-192.0.2.19"));
+  s.server.Put("services", Service());
+  s.Start();
+  REQUIRE(s.Eventually([&] { return s.Address() == "192.0.2.10"; }));
+  REQUIRE(other.Start().ok());
+  REQUIRE(s.Eventually([&] { return other_health.Ready().ok; }));
+  CHECK(other_counts.of["leading"] == 0);
+  const auto leads = [](const Controller& controller) {
+    obs::MetricSet metrics;
+    controller.Collect(metrics);
+    return metrics.families().at("leader_election_master_status").series.begin()->second;
+  };
+  CHECK(leads(s.controller) == 1.0);
+  CHECK(leads(other) == 0.0);
+
+  bool released = false;
+  s.controller.Stop([&] { released = true; });
+  REQUIRE(s.Eventually([&] { return released && other_counts.of["leading"] == 1; }));
+  json next = Service();
+  next["metadata"]["name"] = "next";
+  s.server.Put("services", next);
+  REQUIRE(s.Eventually([&] { return other_counts.of["serviceUpdated"] == 1; }));
+  CHECK(s.Writes() == 2);
+  CHECK(s.Address() == "192.0.2.10");
+}
+
+TEST_CASE("Whose Lease another has taken writes no more", "[controller]") {
+  Setup s;
+  s.server.Put("ipaddresspools", Pool("pool", "192.0.2.10-192.0.2.19"));
+  s.Start();
+  REQUIRE(s.Eventually([&] { return s.counts.of["ready"] == 1; }));
+  json lease = s.server.Get("leases", "metallb-system", "stentor-controller");
+  lease["spec"]["holderIdentity"] = "another";
+  lease["metadata"].erase("resourceVersion");
+  s.server.Put("leases", lease);
+  REQUIRE(s.Eventually([&] { return s.counts.of["leadingEnded"] == 1; }));
+  s.server.Put("services", Service());
+  s.server.Put("ipaddresspools", Pool("second", "192.0.2.20-192.0.2.29"));
+  REQUIRE(s.Eventually([&] { return s.counts.of["configLoaded"] == 2; }));
+  CHECK(s.Writes() == 0);
+}
+
+TEST_CASE("Without the right to use Leases, one replica works as before", "[controller]") {
+  Setup s;
+  s.server.Inject({.match = "/leases", .code = 403, .count = 1000});
+  s.server.Put("ipaddresspools", Pool("pool", "192.0.2.10-192.0.2.19"));
+  s.server.Put("services", Service());
+  s.Start();
+  REQUIRE(s.Eventually([&] { return s.Address() == "192.0.2.10"; }));
+  CHECK(s.counts.of["resourceRefused"] == 1);
+}
+
 TEST_CASE("A Secret that may not be made is told of once", "[controller]") {
   Setup s({.common = {.name_space = "metallb-system"},
            .memberlist_secret = "memberlist",
-           .deployment = "controller"});
+           .deployment = "controller",
+           .webhook_mode = WebhookMode::kDisabled});
   s.server.Inject({.match = "/deployments/", .code = 403, .count = 1000});
   s.server.Inject(
       {.match = "POST /api/v1/namespaces/metallb-system/secrets", .code = 403, .count = 1000});
-  s.controller.Start();
+  s.Start();
   REQUIRE(s.Eventually([&] { return s.counts.of["resourceRefused"] == 1; }));
   CHECK(s.counts.of["writeFailed"] == 0);
 }
