@@ -50,5 +50,5 @@ def pytest_runtest_makereport(item, call):
     made = getattr(made, "lab", made)
     if report.failed and isinstance(made, Lab) and made.id:
         for path in sorted(made.logs.glob("*.log")):
-            if path.stem == "controller" or path.stem.startswith("speaker-"):
+            if path.stem == "controller" or path.stem.startswith(("speaker-", "replica-")):
                 report.sections.append((f"end of {path.name}", "\n".join(path.read_text().splitlines()[-25:])))

@@ -35,9 +35,29 @@ def save(path, result):
         print(f"\nwritten: {path}")
 
 
-def require():
-    """Ends the program with one clear line each where the lab or Stentor is missing."""
-    missing = prerequisites.of_stentor()
+def comparison(what, value, unit, yardstick):
+    """One figure beside what was measured for comparison in the same run: on a machine that does other things too, the
+    ratio says more than the value."""
+    return {"what": what, "value": value, "unit": unit, "yardstick": yardstick,
+            "ratio": value / yardstick if yardstick else None}
+
+
+def figure(what, value, unit, goal, yardstick=None):
+    """One figure that there is a goal for: at most `goal`."""
+    compared = {} if yardstick is None else comparison(what, value, unit, yardstick)
+    return {"what": what, "value": value, "unit": unit, **compared, "goal": goal, "within": value <= goal}
+
+
+def print_figures(figures):
+    table(["figure", "measured", "goal", "", "yardstick", "ratio"], [
+        [one["what"], f"{one['value']:.4g} {one['unit']}".rstrip(), f"≤ {one['goal']:.4g}" if "goal" in one else "",
+         "missed" if not one.get("within", True) else "", f"{one['yardstick']:.4g}" if "yardstick" in one else "",
+         f"{one['ratio']:.2f}" if one.get("ratio") else ""] for one in figures])
+
+
+def require(more=()):
+    """Ends the program with one clear line each where the lab, Stentor or something else is missing."""
+    missing = prerequisites.of_stentor() + list(more)
     if missing:
         print("this benchmark cannot run here:\n  " + "\n  ".join(missing), file=sys.stderr)
         sys.exit(2)

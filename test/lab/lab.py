@@ -20,7 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "kubernetes")]
 
 import netns  # noqa: E402
 import workspace  # noqa: E402
-from control_plane import POD_RANGE, ControlPlane  # noqa: E402
+from control_plane import POD_RANGE, ControlPlane, Options  # noqa: E402
 from network import CONTROL_ADDRESS, Network  # noqa: E402
 from processes import Process, wait_for  # noqa: E402
 from stentor import Stentor  # noqa: E402
@@ -34,16 +34,16 @@ PROXY_CONFIG = {
 
 
 class Lab(Testbed):
-    def __init__(self, nodes=3, segment="192.168.122.0/24", grace="40s", say=lambda text: None):
+    def __init__(self, nodes=3, segment="192.168.122.0/24", grace="40s", say=lambda text: None, options=Options()):
         super().__init__(say)
-        self._nodes, self._segment, self._grace = nodes, segment, grace
+        self._nodes, self._segment, self._grace, self._options = nodes, segment, grace, options
         self._pods, self._proxies, self._interrupted = {}, {}, set()
         self.pods = []
 
     def _start(self):
         self._living = self.folder / "living"
         self._living.mkdir()
-        self._say("network: three nodes, two clients, a switch")
+        self._say(f"network: {self._nodes} nodes, two clients, a switch")
         self.network = Network(workspace.prefix(self.id), self._nodes, self._segment)
         self.network.up()
         self.nodes = self.network.nodes
@@ -52,7 +52,7 @@ class Lab(Testbed):
         self.control_plane = ControlPlane(
             self.folder / "control-plane", self._launch, CONTROL_ADDRESS,
             entering=lambda: netns.entered(self.network.control), data=workspace.memory_folder(self.id),
-            grace=self._grace)
+            grace=self._grace, options=self._options)
         self.control_plane.start()
         self._kubelets = self._launch("kubelets", [
             sys.executable, HERE / "kubelets.py", self._living, CONTROL_ADDRESS, *self.control_plane.admin_files])

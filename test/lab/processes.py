@@ -103,6 +103,11 @@ class Process:
         """How often it went to sleep so far, and so woke up."""
         return self._status("voluntary_ctxt_switches")[0]
 
+    def cpu_seconds(self):
+        """Processor time that it has used so far, all threads, user and system."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 

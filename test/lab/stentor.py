@@ -31,11 +31,15 @@ def missing_programs():
     return [name for name in ("stentor-controller", "stentor-speaker") if not (bin_folder() / name).exists()]
 
 
-def accounts_and_rights():
-    """The objects of deploy/stentor.yaml that say who may do what. The lab starts the programs itself."""
-    kinds = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+def shipped(*kinds):
+    """The objects of these kinds in deploy/stentor.yaml."""
     with open(REPOSITORY / "deploy/stentor.yaml") as manifests:
         return [manifest for manifest in yaml.safe_load_all(manifests) if manifest["kind"] in kinds]
+
+
+def accounts_and_rights():
+    """The objects of deploy/stentor.yaml that say who may do what. The lab starts the programs itself."""
+    return shipped("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 
 class LogView:
@@ -44,9 +48,12 @@ class LogView:
     def __init__(self, path):
         self.path = pathlib.Path(path)
 
+    def text(self):
+        return self.path.read_text(errors="replace") if self.path.exists() else ""
+
     def lines(self):
         found = []
-        for line in (self.path.read_text(errors="replace") if self.path.exists() else "").splitlines():
+        for line in self.text().splitlines():
             try:
                 parsed = json.loads(line)
             except ValueError:
@@ -152,11 +159,24 @@ class Stentor:
     # -- starting and ending --------------------------------------------------------------------------------------
 
     def start_controller(self, *arguments):
-        self.controller = self._start(
-            "controller", self._lab.network.control, "stentor-controller", "controller", "nobody",
-            {**self._names("controller"), "METALLB_ML_SECRET_NAME": "memberlist", "METALLB_DEPLOYMENT": "controller"},
-            [*ARGUMENTS, *arguments])
+        self.controller = self.start_replica("controller", *arguments)
         return self.controller
+
+    def start_replica(self, pod, *arguments):
+        """A controller in a pod of this name; nothing here keeps it in mind."""
+        return self._start(
+            pod, self._lab.network.control, "stentor-controller", "controller", "nobody",
+            {**self._names(pod), "METALLB_ML_SECRET_NAME": "memberlist", "METALLB_DEPLOYMENT": "controller"},
+            [*ARGUMENTS, *arguments])
+
+    def token_of(self, pod):
+        """The id of the token that a program got at its last start; the audit log names it."""
+        payload = (self._lab.folder / "containers" / pod / "account/token").read_text().split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
+
+    def start_beside(self, name, program, *arguments):
+        """Another program of the build, started as the controller would be and with its account."""
+        return self._start(name, self._lab.network.control, program, "controller", "nobody", {}, arguments)
 
     def stop_controller(self, kill=False):
         """SIGTERM (its exit code is returned), or SIGKILL."""

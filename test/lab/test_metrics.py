@@ -216,7 +216,7 @@ def test_a_refused_configuration_shows_and_a_deleted_pool_vanishes(story, scrape
         return scraper.of_controller()["metallb_k8s_client_config_stale_bool"][()]
     errors = scraper.of_controller()["metallb_k8s_client_update_errors_total"][()]
     bad = {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
-           "metadata": {"name": "bad", "namespace": "metallb-system"}, "spec": {"addresses": ["192.0.2.9-192.0.2.1"]}}
+           "metadata": {"name": "bad", "namespace": "metallb-system"}, "spec": {"addresses": ["2001:db8::9-2001:db8::1"]}}
     story.lab.apply(json.dumps(bad))
     wait_for(lambda: stale() == 1, SOON, "the configuration is stale")
     assert scraper.of_controller()["metallb_k8s_client_update_errors_total"][()] > errors
