@@ -66,8 +66,6 @@ def test_names_and_selectors_are_those_of_metallbs_manifests(plain):
     namespace = plain.one("Namespace")
     assert namespace["metadata"]["name"] == "metallb-system"
     assert set(namespace["metadata"]["labels"].values()) == {"privileged"}
-    # What a MetalLB registered there would refuse every pool from now on.
-    assert plain.one("ValidatingWebhookConfiguration", "metallb-webhook-configuration")["webhooks"] == []
     # By this label all but the kinds and the namespace can be deleted.
     unlabelled = {one["kind"] for one in plain if one["metadata"].get("labels", {}).get("app") != "metallb"}
     assert unlabelled == {"Namespace", "CustomResourceDefinition"}
@@ -92,22 +90,41 @@ def test_every_binding_binds_what_is_there(default, plain):
         assert bound == accounts
 
 
+READS = {"get", "list", "watch"}
+
+
+def rights(rendered, kinds=("Role", "ClusterRole")):
+    """(resource, the only names, verbs) of every rule."""
+    return {(resource, ",".join(rule.get("resourceNames", [])), " ".join(sorted(rule["verbs"])))
+            for role in rendered if role["kind"] in kinds for rule in role["rules"] for resource in rule["resources"]}
+
+
 def test_rights_are_few(default):
-    """Nothing is granted by wildcard; what is written is named here, and no Secret can be read."""
-    written, everywhere = set(), set()
-    for role in default:
-        if role["kind"] in ("Role", "ClusterRole"):
-            for rule in role["rules"]:
-                for resource in rule["resources"]:
-                    assert "*" not in (resource, *rule["verbs"], *rule["apiGroups"])
-                    if set(rule["verbs"]) - {"get", "list", "watch"}:
-                        written.add((resource, *sorted(rule["verbs"])))
-                    if role["kind"] == "ClusterRole":
-                        everywhere.add(resource)
-    assert written == {("services/status", "update"), ("events", "create"), ("secrets", "create"),
-                       ("tokenreviews", "create"), ("subjectaccessreviews", "create")}
-    assert everywhere == {"services", "services/status", "namespaces", "nodes", "endpointslices", "events",
-                          "tokenreviews", "subjectaccessreviews"}
+    """Nothing is granted by wildcard; what is written is named here, and one Secret can be read."""
+    found = rights(default)
+    assert not [one for one in found if "*" in "".join(one)]
+    assert {(resource, names) for resource, names, verbs in found if set(verbs.split()) - READS} == {
+        ("services/status", ""), ("events", ""), ("tokenreviews", ""), ("subjectaccessreviews", ""),
+        ("ipaddresspools/status", ""), ("configurationstates", ""), ("configurationstates/status", ""),
+        ("secrets", ""), ("secrets", "metallb-webhook-cert"), ("leases", ""), ("leases", "stentor-controller"),
+        ("validatingwebhookconfigurations", "metallb-webhook-configuration"),
+        ("customresourcedefinitions", "bgppeers.metallb.io")}
+    assert {one for one in found if one[0] in ("secrets", "leases")} == {
+        ("secrets", "", "create"), ("secrets", "metallb-webhook-cert", "list patch watch"),
+        ("leases", "", "create"), ("leases", "stentor-controller", "get list update watch")}
+    assert {resource for resource, _, _ in rights(default, ("ClusterRole",))} == {
+        "services", "services/status", "namespaces", "nodes", "endpointslices", "events", "tokenreviews",
+        "subjectaccessreviews", "validatingwebhookconfigurations", "customresourcedefinitions"}
+
+
+def test_rights_follow_what_is_done(chart):
+    """Who serves no webhooks can't change them or read their keys; who does nothing else has no right to Services."""
+    webhooks = {"nodes", "secrets", "validatingwebhookconfigurations", "customresourcedefinitions", "bfdprofiles"}
+    services = {"services", "services/status", "leases", "ipaddresspools/status", "configurationstates"}
+    base = {"speaker__enabled": False}
+    for mode, granted, not_granted in (("disabled", services, webhooks), ("onlywebhook", webhooks, services)):
+        found = {resource for resource, _, _ in rights(chart.render(controller__webhookMode=mode, **base))}
+        assert granted <= found and not found & not_granted
 
 
 def test_containers_have_the_least_privileges(default):
@@ -140,18 +157,34 @@ def test_resources(default):
 
 
 def test_there_is_time_to_say_goodbye(default):
+    source = (REPOSITORY / "controller/leader/leader_options.h").read_text()
+    [release] = re.findall(r"release_limit = std::chrono::seconds\((\d+)\)", source)
+    assert default.pod("controller")["spec"]["terminationGracePeriodSeconds"] > int(release)
     assert default.pod("speaker")["spec"]["terminationGracePeriodSeconds"] >= 10
     assert default.one("DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
 
 
-def test_never_two_controllers(default):
+def test_no_controller_starts_beside_one_of_metallb(default):
     spec = default.one("Deployment")["spec"]
     assert spec["replicas"] == 1 and spec["strategy"]["rollingUpdate"]["maxSurge"] == 0
+    assert "affinity" not in default.pod("controller")["spec"]
+
+
+def test_replicas(chart):
+    rendered = chart.render(controller__replicas=3)
+    spec = rendered.one("Deployment")["spec"]
+    assert spec["replicas"] == 3
+    [term] = spec["template"]["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert term["podAffinityTerm"] == {"topologyKey": "kubernetes.io/hostname", "labelSelector": spec["selector"]}
+    own = {"nodeAffinity": {}}
+    rendered = chart.render(controller__replicas=3, controller__affinity=own)
+    assert rendered.pod("controller")["spec"]["affinity"] == own
 
 
 def test_how_the_programs_are_started(default):
     for component in COMPONENTS:
-        assert default.arguments(component) == ["--port=9120", "--health-probe-port=17472", "--log-level=info"]
+        assert default.arguments(component) == ["--port=9120", "--health-probe-port=17472", "--log-level=info",
+                                                *(["--webhook-mode=enabled"] if component == "controller" else [])]
         container = default.container(component)
         host = {"host": "127.0.0.1"} if component == "speaker" else {}
         assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": 17472, **host}
@@ -184,6 +217,9 @@ ARGUMENTS = {
     "speaker.ignoreExcludeLB=true": ("speaker", "--ignore-exclude-lb"),
     "speaker.wanConfig=true": ("speaker", "--ml-wan-config"),
     "controller.logLevel=debug": ("controller", "--log-level=debug"),
+    "controller.webhookMode=disabled": ("controller", "--webhook-mode=disabled"),
+    "controller.webhookMode=onlywebhook": ("controller", "--webhook-mode=onlywebhook"),
+    "controller.webhookMode=": ("controller", "--webhook-mode=enabled"),
 }
 
 
@@ -222,19 +258,124 @@ def test_an_edit_of_the_excluded_interfaces_makes_new_pods(chart, default):
         assert chart.render().pod("speaker") != default.pod("speaker")
 
 
+NO_CONVERSION = {"strategy": "None", "webhook": None}  # null, not absent: it takes the webhook of a MetalLB away
+
+
+def conversion(namespace):
+    return {"strategy": "Webhook", "webhook": {
+        "conversionReviewVersions": ["v1", "v1beta1"],
+        "clientConfig": {"service": {"name": "metallb-webhook-service", "namespace": namespace, "path": "/convert"}}}}
+
+
 def test_kinds_are_complete_and_stay(default, plain):
     canonical = {}
     for path in (REPOSITORY / "crds").glob("*.yaml"):
         kind = yaml.safe_load(path.read_text())
         canonical[kind["metadata"]["name"]] = kind
     assert len(canonical) == 10
+    assert canonical["bgppeers.metallb.io"]["spec"]["conversion"] == NO_CONVERSION
+    canonical["bgppeers.metallb.io"]["spec"]["conversion"] = conversion("metallb-system")
     for rendered, annotations in ((default, {"helm.sh/resource-policy": "keep"}), (plain, None)):
         for name, kind in canonical.items():
             found = rendered.one("CustomResourceDefinition", name)
             assert found["metadata"].pop("annotations", None) == annotations
             assert found == kind
-    # null, not absent: it takes the webhook of a MetalLB away.
-    assert canonical["bgppeers.metallb.io"]["spec"]["conversion"] == {"strategy": "None", "webhook": None}
+
+
+# -- webhooks -----------------------------------------------------------------------------------------------------
+
+def webhook_kinds(rendered):
+    return {(one["kind"], one["metadata"]["name"]) for one in rendered
+            if one["kind"] in ("Service", "Secret", "ValidatingWebhookConfiguration")}
+
+
+WEBHOOK_OBJECTS = {("Service", "metallb-webhook-service"), ("Secret", "metallb-webhook-cert"),
+                   ("ValidatingWebhookConfiguration", "metallb-webhook-configuration")}
+# name (without "validationwebhook.metallb.io"): (version and singular of the path, plural, operations)
+WEBHOOKS = {
+    "ipaddresspool": ("v1beta1-ipaddresspool", "ipaddresspools", "CREATE UPDATE"),
+    "addresspool": ("v1beta1-addresspool", "addresspools", "CREATE UPDATE"),
+    "l2advertisement": ("v1beta1-l2advertisement", "l2advertisements", "CREATE UPDATE"),
+    "bgpadvertisement": ("v1beta1-bgpadvertisement", "bgpadvertisements", "CREATE UPDATE"),
+    "bgppeer": ("v1beta2-bgppeer", "bgppeers", "CREATE UPDATE"),
+    "community": ("v1beta1-community", "communities", "CREATE UPDATE"),
+    "bfdprofile": ("v1beta1-bfdprofile", "bfdprofiles", "CREATE DELETE"),
+}
+
+
+@pytest.mark.parametrize("plain_manifests", [False, True], ids=["chart", "manifests"])
+def test_webhooks(chart, plain_manifests):
+    """As MetalLB registers them, from its chart and from its manifests."""
+    rendered = chart.render(PLAIN if plain_manifests else {}, namespace="lb")
+    assert webhook_kinds(rendered) == WEBHOOK_OBJECTS
+    found = {}
+    for webhook in rendered.one("ValidatingWebhookConfiguration")["webhooks"]:
+        [rule] = webhook.pop("rules")
+        path = webhook["clientConfig"]["service"].pop("path")
+        # No caBundle: whoever brings an empty one takes away what the controller wrote.
+        assert webhook == {"name": webhook["name"], "admissionReviewVersions": ["v1"], "sideEffects": "None",
+                           "failurePolicy": "Fail",
+                           "clientConfig": {"service": {"name": "metallb-webhook-service", "namespace": "lb"}}}
+        assert rule["apiGroups"] == ["metallb.io"]
+        [version], [resource] = rule["apiVersions"], rule["resources"]
+        assert path.startswith(f"/validate-metallb-io-{version}-")
+        found[webhook["name"]] = (path.removeprefix("/validate-metallb-io-"), resource, " ".join(rule["operations"]))
+    wanted = {("bgppeers" if plain_manifests and name == "bgppeer" else name) + "validationwebhook.metallb.io": its
+              for name, its in WEBHOOKS.items()}
+    assert found == wanted
+    assert rendered.one("CustomResourceDefinition", "bgppeers.metallb.io")["spec"]["conversion"] == conversion("lb")
+
+
+def test_every_webhook_has_a_path_that_the_program_serves(default):
+    source = (REPOSITORY / "controller/webhook/router.cc").read_text()
+    served = set(re.findall(r'"(/(?:validate-|convert)[^"]*)"', source))
+    called = {one["clientConfig"]["service"]["path"]
+              for one in default.one("ValidatingWebhookConfiguration")["webhooks"]} | {"/convert"}
+    assert called == served
+
+
+def test_the_webhooks_lead_to_the_controller(default):
+    spec = default.one("Service")["spec"]
+    assert spec["selector"] == default.one("Deployment")["spec"]["selector"]["matchLabels"]
+    [port] = spec["ports"]
+    assert port == {"port": 443, "targetPort": "webhook-server"}
+    assert {"name": "webhook-server", "containerPort": 9443} in default.container("controller")["ports"]
+    # Without data: an upgrade must not take away what the controllers wrote.
+    assert default.one("Secret").keys() == {"apiVersion", "kind", "metadata"}
+
+
+@pytest.mark.parametrize("policy, rendered", [("Ignore", "Ignore"), ("Fail", "Fail"), ("", "Fail"), (None, "Fail")])
+def test_the_failure_policy(chart, policy, rendered):
+    webhooks = chart.render(crds__validationFailurePolicy=policy).one("ValidatingWebhookConfiguration")["webhooks"]
+    assert {webhook["failurePolicy"] for webhook in webhooks} == {rendered}
+
+
+def test_without_webhooks(chart):
+    for values in ({}, PLAIN):
+        rendered = chart.render({**values, "controller": {"webhookMode": "disabled"}})
+        # From manifests, an empty list: it takes away what a MetalLB registered, which would refuse every pool.
+        assert webhook_kinds(rendered) == {one for one in WEBHOOK_OBJECTS if values and "Configuration" in one[0]}
+        if values:
+            assert rendered.one("ValidatingWebhookConfiguration")["webhooks"] == []
+        assert [port["name"] for port in rendered.container("controller")["ports"]] == ["metricshttps"]
+        assert rendered.one("CustomResourceDefinition", "bgppeers.metallb.io")["spec"]["conversion"] == NO_CONVERSION
+
+
+def test_webhooks_alone(chart):
+    rendered = chart.render(controller__webhookMode="onlywebhook")
+    assert webhook_kinds(rendered) == WEBHOOK_OBJECTS
+    assert rendered.environment("controller") == {"METALLB_POD_NAME": "metadata.name"}
+
+
+@pytest.mark.parametrize("mode, port, open_ports", [
+    ("enabled", 9120, ["metricshttps", "webhook-server"]), ("enabled", 0, ["webhook-server"]),
+    ("disabled", 9120, ["metricshttps"]), ("disabled", 0, [])])
+def test_the_network_policy_lets_in_who_calls(chart, mode, port, open_ports):
+    rendered = chart.render(networkpolicies__enabled=True, controller__webhookMode=mode, prometheus__metricsPort=port)
+    ingress = rendered.one("NetworkPolicy")["spec"]["ingress"]
+    assert [one["ports"][0]["port"] for one in ingress] == open_ports
+    assert not any("from" in one for one in ingress)
+    assert set(open_ports) <= {one["name"] for one in rendered.container("controller").get("ports", [])}
 
 
 # -- monitoring ---------------------------------------------------------------------------------------------------

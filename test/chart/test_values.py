@@ -47,13 +47,15 @@ def test_the_default_values_of_metallb_are_accepted(chart):
     for component in ("controller", "speaker"):
         assert rendered.container(component)["image"] == f"stentor.io/{component}:v0.1.0"
         assert f"stentor.io/{component}:v0.1.0 runs in its place" in rendered.notes
-    assert reported(rendered) == ["frrk8s.enabled", "controller.webhookMode", "crds.validationFailurePolicy"]
+    assert reported(rendered) == ["frrk8s.enabled"]
 
 
 def test_our_own_defaults_report_nothing(chart):
     notes = chart.render().notes
     assert "NOTE" not in notes
     assert "IPAddressPool" in notes and "pod-security.kubernetes.io/enforce=privileged" in notes
+    assert "kubectl rollout status deployment/metallb-controller --namespace metallb-system" in notes
+    assert "rollout status" not in chart.render(controller__webhookMode="disabled").notes
 
 
 @pytest.mark.parametrize("values", [EVERYTHING, BEFORE_016], ids=["everything", "before 0.16"])
@@ -72,7 +74,8 @@ def test_no_value_is_silently_without_effect(chart, values):
 
 TOGGLES = {
     # value: (what is different, as a function of the rendering)
-    "controller.enabled": (False, lambda it: "Deployment" not in kinds(it)
+    "controller.enabled": (False, lambda it: kinds(it).isdisjoint({
+        "Deployment", "ValidatingWebhookConfiguration", "Service", "Secret"})
                            and it.names("ClusterRole") == {"metallb:speaker"}),
     "speaker.enabled": (False, lambda it: "DaemonSet" not in kinds(it)
                         and it.names("ClusterRole") == {"metallb:controller"}
@@ -84,9 +87,9 @@ TOGGLES = {
     "speaker.serviceAccount.create": (False, lambda it: it.names("ServiceAccount") == {"metallb-controller"}),
     "speaker.memberlist.enabled": (
         False, lambda it: not any("ML" in name for part in ("controller", "speaker") for name in it.environment(part))
-        and {"secrets", "pods", "deployments"}.isdisjoint(
-            resource for role in it if role["kind"] == "Role" for rule in role["rules"]
-            for resource in rule["resources"])),
+        and not {("secrets", "create"), ("pods", "list"), ("deployments", "get")} & {
+            (resource, verb) for role in it if role["kind"] == "Role" for rule in role["rules"]
+            for resource in rule["resources"] for verb in rule["verbs"]}),
     "speaker.excludeInterfaces.enabled": (
         False, lambda it: "ConfigMap" not in kinds(it) and "annotations" not in it.pod("speaker")["metadata"]),
     "speaker.tolerateMaster": (False, lambda it: "tolerations" not in it.pod("speaker")["spec"]),
@@ -117,7 +120,7 @@ def test_toggles(chart, path):
 
 def test_no_metrics(chart):
     rendered = chart.render(prometheus__metricsPort=0, prometheus__scrapeAnnotations=True,
-                            networkpolicies__enabled=True)
+                            networkpolicies__enabled=True, controller__webhookMode="disabled")
     assert "--port=0" in rendered.arguments("controller")
     assert "ports" not in rendered.container("controller")
     assert "annotations" not in rendered.pod("controller")["metadata"]
@@ -157,7 +160,7 @@ def test_images(chart, repository, image):
 REFUSALS = {
     # what is refused: (values, words of the message)
     "pools in the values": ({"configInline": {"address-pools": []}}, ["configInline", "IPAddressPool"]),
-    "a controller of webhooks alone": (nested({"controller.webhookMode": "onlywebhook"}), ["controller.webhookMode"]),
+    "metrics on the port of the webhooks": (nested({"prometheus.metricsPort": 9443}), ["prometheus.metricsPort=9443"]),
     "two kinds of monitors": (nested({"prometheus.podMonitor.enabled": True,
                                       "prometheus.serviceMonitor.enabled": True}), ["prometheus.podMonitor.enabled"]),
     "a monitor for nobody": (nested({"prometheus.podMonitor.enabled": True}), ["prometheus.serviceAccount"]),
@@ -177,6 +180,9 @@ REFUSALS = {
     "no such port": (nested({"prometheus.metricsPort": 70000}), ["/prometheus/metricsPort"]),
     "no such level": (nested({"controller.logLevel": "verbose"}), ["/controller/logLevel", "debug"]),
     "no such policy": (nested({"speaker.image.pullPolicy": "always"}), ["/speaker/image/pullPolicy", "Always"]),
+    "no such mode": (nested({"controller.webhookMode": "on"}), ["/controller/webhookMode", "onlywebhook"]),
+    "no such failure policy": (nested({"crds.validationFailurePolicy": "fail"}), ["/crds/validationFailurePolicy"]),
+    "no replica": (nested({"controller.replicas": 0}), ["/controller/replicas"]),
     "no such TLS version": (nested({"tls.minVersion": "1.2"}), ["/tls/minVersion", "VersionTLS12"]),
     "a map for a list": (nested({"speaker.tolerations": {"operator": "Exists"}}), ["/speaker/tolerations", "array"]),
     "a list for a map": (nested({"speaker.nodeSelector": ["fast"]}), ["/speaker/nodeSelector", "object"]),

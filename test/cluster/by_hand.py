@@ -48,7 +48,8 @@ def install(cluster):
     print(f"   helm install metallb {CHART.relative_to(REPOSITORY)}", flush=True)
     cluster.helm("install", "metallb", CHART, "--namespace", NAMESPACE, "--create-namespace", "--wait",
                  "--timeout=120s", timeout=150)
-    cluster.rolled_out("daemonset/metallb-speaker", NAMESPACE)  # to Helm, one that is missing is none too many
+    for workload in ("deployment/metallb-controller", "daemonset/metallb-speaker"):
+        cluster.rolled_out(workload, NAMESPACE)  # to Helm, one that is missing is none too many
 
 
 def up(options):

@@ -50,6 +50,8 @@ class Cluster(Testbed):
         self._set_up_clients()
         options = Options(controllers=EVERY_CONTROLLER, scheduler=True, kubelets=True,
                           service_range=f"{SERVICE_RANGE},{SERVICE_RANGE6}",
+                          # No kube-proxy runs beside it: it calls webhooks at their pods, and not at a Service's address.
+                          apiserver_flags=("--enable-aggregator-routing=true",),
                           # Each controller fetches a token first: with 20 requests a second that takes all of them 5 s.
                           controller_manager_flags=("--node-monitor-period=1s", "--kube-api-qps=200",
                                                     "--kube-api-burst=400"))

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import time
 
 from processes import wait_for
@@ -17,6 +18,19 @@ SECURITY = [f"pod-security.kubernetes.io/{mode}=privileged" for mode in ("enforc
 # Pulling, starting and ending containers on a busy machine with two cores.
 ROLLOUT = 120
 
+
+def complaint(lab, *arguments, input=None):
+    """What kubectl complains of; empty: it did what it was told."""
+    try:
+        lab.kubectl(*arguments, input=input)
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+def refusal(lab, manifest):
+    """Why the API server would refuse an object; empty: it would not."""
+    return complaint(lab, "create", "--dry-run=server", "-f", "-", input=json.dumps(manifest))
 
 
 class ContainerProcess:
@@ -34,6 +48,9 @@ class ContainerProcess:
             except OSError:
                 continue  # it ended
         raise LookupError(f"pod {pod['metadata']['name']} has no process {program}")
+
+    def signal(self, number=signal.SIGKILL):
+        os.kill(int(self._folder.name), number)
 
     def status(self, key):
         """A field of /proc/PID/status."""
@@ -71,18 +88,23 @@ class Installation:
             self.helm("install", *values)
         else:
             self.cluster.apply(MANIFESTS)
-            self.wait_rolled_out()
+        # To Helm, one pod that is missing is none too many; and without the controller no pool is accepted.
+        self.wait_rolled_out()
 
     def install_again(self):
         """After uninstall(): the namespace and the pools are still there."""
-        self.upgrade() if self.way == "kubectl" else self.helm("install")
+        if self.way == "helm":
+            self.helm("install")
+            self.wait_rolled_out()
+        else:
+            self.upgrade()
 
     def upgrade(self, *values):
         if self.way == "helm":
             self.helm("upgrade", *values)
         else:
             self.cluster.apply(MANIFESTS)
-            self.wait_rolled_out()
+        self.wait_rolled_out()
 
     def helm(self, verb, *values):
         return self.cluster.helm(verb, RELEASE, CHART, "--namespace", NAMESPACE, "--wait", f"--timeout={ROLLOUT}s", *values)
@@ -127,7 +149,8 @@ class Installation:
     def wait_settled(self):
         """Rolled out, and the former pods are gone."""
         self.wait_rolled_out()
-        wait_for(lambda: len(self.pods()) == 1 + len(self.cluster.nodes), ROLLOUT, "the former pods are gone")
+        replicas = self.cluster.get(self.workload("controller"), "-n", NAMESPACE)["spec"]["replicas"]
+        wait_for(lambda: len(self.pods()) == replicas + len(self.cluster.nodes), ROLLOUT, "the former pods are gone")
 
     def pods(self, component=None, node=None):
         """The pods of ours as objects."""
@@ -145,6 +168,18 @@ class Installation:
                 for line in self.cluster.kubectl("logs", name, "-n", NAMESPACE).splitlines():
                     found.append((name, json.loads(line)))
         return found
+
+    def lease_holder(self):
+        """The name of the controller's pod that leads, as the Lease has it; empty: none."""
+        found = self.cluster.get("lease", "stentor-controller", "-n", NAMESPACE)["spec"].get("holderIdentity", "")
+        return found.partition("_")[0]
+
+    def webhook_trust(self):
+        """(the webhooks' certificates as the Secret holds them, each caBundle that the API server was told)."""
+        kind = self.cluster.get("crd", "bgppeers.metallb.io")["spec"]["conversion"]["webhook"]["clientConfig"]
+        webhooks = self.cluster.get("validatingwebhookconfiguration", "metallb-webhook-configuration")["webhooks"]
+        return (self.cluster.get("secret", "metallb-webhook-cert", "-n", NAMESPACE)["data"],
+                [kind.get("caBundle"), *(webhook["clientConfig"].get("caBundle") for webhook in webhooks)])
 
     def services(self):
         """name → (addresses, pool) of every load balanced Service."""

@@ -2,20 +2,28 @@
 """An installation that leaves the same objects behind as one of MetalLB: its chart's, or its plain manifests'.
 
 The names, labels and selectors are MetalLB's; the programs are a pause image, since what counts is what is left when
-Stentor comes: kinds with a conversion webhook, a webhook that refuses every pool because nobody answers it, Services
-with addresses, the Secret of the speakers, status objects.
+Stentor comes: kinds with a conversion webhook, webhooks that refuse every pool because nobody answers them, and that trust
+an authority that is gone, Services with addresses, the Secret of the speakers, status objects.
 """
 import base64
 import json
 import pathlib
+import tempfile
 
 import images
 import yaml
+from certificates import Authority
 from stentor import EXCLUDED, LABELS, NAMESPACE
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 KINDS = REPOSITORY / "crds"
 RBAC = "rbac.authorization.k8s.io"
+EVERYTHING = ["create", "delete", "get", "list", "patch", "update", "watch"]
+# Name of the webhook, version, singular, plural, operations.
+WEBHOOKS = [("ipaddresspool", "v1beta1", "ipaddresspool", "ipaddresspools", ["CREATE", "UPDATE"]),
+            ("l2advertisement", "v1beta1", "l2advertisement", "l2advertisements", ["CREATE", "UPDATE"]),
+            ("bgppeer", "v1beta2", "bgppeer", "bgppeers", ["CREATE", "UPDATE"]),
+            ("bfdprofile", "v1beta1", "bfdprofile", "bfdprofiles", ["CREATE", "DELETE"])]
 
 
 class MetallbLike:
@@ -26,6 +34,8 @@ class MetallbLike:
         self._prefix = "" if plain else "metallb-"
         self.controller, self.speaker = self._prefix + "controller", self._prefix + "speaker"
         self.memberlist = self._prefix + "memberlist"
+        with tempfile.TemporaryDirectory() as folder:
+            self._stale_bundle = base64.b64encode(Authority(folder).certificate.read_bytes()).decode()
 
     def _labels(self, component=None):
         if self._plain:
@@ -44,7 +54,7 @@ class MetallbLike:
             if kind["metadata"]["name"] == "bgppeers.metallb.io":
                 kind["spec"]["conversion"] = {"strategy": "Webhook", "webhook": {
                     "conversionReviewVersions": ["v1beta1", "v1beta2"], "clientConfig": {
-                        "service": {"name": "metallb-webhook-service", "namespace": NAMESPACE, "path": "/convert"}}}}
+                        "caBundle": self._stale_bundle, "service": {"name": "metallb-webhook-service", "namespace": NAMESPACE, "path": "/convert"}}}}
             found.append(kind)
         return found
 
@@ -54,8 +64,17 @@ class MetallbLike:
         for name, rules in {
                 self.controller: [{"apiGroups": [""], "resources": ["services", "namespaces"],
                                    "verbs": ["get", "list", "watch"]},
+                                  {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
                                   {"apiGroups": [""], "resources": ["services/status"], "verbs": ["update"]},
-                                  {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}],
+                                  {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+                                  *self._rules("admissionregistration.k8s.io", "validatingwebhookconfigurations",
+                                               ["metallb-webhook-configuration"]),
+                                  *self._rules("apiextensions.k8s.io", "customresourcedefinitions",
+                                               [kind["metadata"]["name"] for kind in self.kinds()]),
+                                  {"apiGroups": ["metallb.io"], "resources": ["configurationstates"],
+                                   "verbs": EVERYTHING},
+                                  {"apiGroups": ["metallb.io"], "resources": ["configurationstates/status"],
+                                   "verbs": ["get", "patch", "update"]}],
                 self.speaker: [{"apiGroups": [""], "resources": ["services", "endpoints", "nodes", "namespaces"],
                                 "verbs": ["get", "list", "watch"]},
                                {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
@@ -64,14 +83,15 @@ class MetallbLike:
             cluster_name = f"{'metallb-system' if self._plain else 'metallb'}:{name.removeprefix('metallb-')}"
             found += self._role("Cluster", cluster_name, rules, [name])
         found += self._role("", self._prefix + "controller", [
-            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "get", "list", "update", "watch"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": EVERYTHING},
             {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": [self.controller], "verbs": ["get"]},
-            {"apiGroups": ["metallb.io"], "resources": ["ipaddresspools"], "verbs": ["get", "list", "watch"]}],
+            {"apiGroups": ["metallb.io"], "resources": ["ipaddresspools/status"], "verbs": ["update"]}],
             [self.controller])
         found += self._role("", self._prefix + "pod-lister", [
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
-            {"apiGroups": ["metallb.io"], "resources": ["ipaddresspools", "l2advertisements"],
-             "verbs": ["get", "list", "watch"]}], [self.controller, self.speaker])
+            {"apiGroups": ["metallb.io"], "verbs": ["get", "list", "watch"], "resources": [
+                "ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "bfdprofiles", "communities"]}],
+            [self.controller, self.speaker])
         found += [
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self._metadata("metallb-excludel2"),
              "data": {"excludel2.yaml": "announcedInterfacesToExclude: " + json.dumps(EXCLUDED) + "\n"}},
@@ -80,16 +100,26 @@ class MetallbLike:
              "spec": {"ports": [{"port": 443, "targetPort": 9443}], "selector": self._labels("controller")}},
             {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
              "metadata": self._metadata("metallb-webhook-configuration", namespaced=False),
-             "webhooks": [{"name": "ipaddresspoolvalidationwebhook.metallb.io", "sideEffects": "None",
-                           "admissionReviewVersions": ["v1"], "failurePolicy": failure_policy, "timeoutSeconds": 2,
-                           "clientConfig": {"service": {
-                               "name": "metallb-webhook-service", "namespace": NAMESPACE,
-                               "path": "/validate-metallb-io-v1beta1-ipaddresspool"}},
-                           "rules": [{"apiGroups": ["metallb.io"], "apiVersions": ["v1beta1"],
-                                      "operations": ["CREATE", "UPDATE"], "resources": ["ipaddresspools"]}]}]},
+             "webhooks": [self._webhook(failure_policy, *one) for one in WEBHOOKS]},
             self._workload("Deployment", self.controller, "controller", {}),
             self._workload("DaemonSet", self.speaker, "speaker", {"hostNetwork": True})]
         return found
+
+    def _webhook(self, failure_policy, name, version, singular, plural, operations):
+        name = "bgppeers" if self._plain and name == "bgppeer" else name
+        return {"name": f"{name}validationwebhook.metallb.io", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+                "failurePolicy": failure_policy, "timeoutSeconds": 2, "clientConfig": {
+                    "caBundle": self._stale_bundle, "service": {
+                        "name": "metallb-webhook-service", "namespace": NAMESPACE,
+                        "path": f"/validate-metallb-io-{version}-{singular}"}},
+                "rules": [{"apiGroups": ["metallb.io"], "apiVersions": [version], "operations": operations,
+                           "resources": [plural]}]}
+
+    @staticmethod
+    def _rules(group, resource, names):
+        """All of them can be read, and those with the names be changed."""
+        return [{"apiGroups": [group], "resources": [resource], "verbs": ["list", "watch"]},
+                {"apiGroups": [group], "resources": [resource], "resourceNames": names, "verbs": EVERYTHING}]
 
     def _role(self, scope, name, rules, accounts):
         metadata = self._metadata(name, namespaced=not scope)

@@ -9,11 +9,11 @@ import re
 
 import pytest
 import rights
-from installation import ROLLOUT, ClusterStory, ContainerProcess, Installation, web
+from installation import ROLLOUT, ClusterStory, ContainerProcess, Installation, complaint, refusal, web
 from processes import wait_for
 from prometheus import Prometheus
 from stentor import NAMESPACE
-from story import ADDRESS, ANNOTATION, APP, POOL, SERVICE, service
+from story import ADDRESS, ANNOTATION, APP, POOL, SERVICE, pool, service
 
 # Made by Kubernetes itself, or on their way out.
 PASSING = re.compile(r"^(event|lease|endpointslice|componentstatus|replicaset|pod|controllerrevision)s?\b")
@@ -79,15 +79,6 @@ def test_the_kernel_grants_no_more_than_is_needed(story, component, capabilities
     assert set(writable) <= {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"}
 
 
-def refusal(lab, manifest):
-    """Why the API server would refuse an object; empty: it would not."""
-    try:
-        lab.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(manifest))
-    except RuntimeError as error:
-        return str(error)
-    return ""
-
-
 def test_the_pods_meet_the_strictest_pod_security_they_can(story):
     """The controller runs in a namespace that enforces `restricted`; the speaker breaks it in what it cannot do
     without: the host's network, its ports, probes on 127.0.0.1, NET_RAW, root, and no more."""
@@ -108,6 +99,92 @@ def test_the_pods_meet_the_strictest_pod_security_they_can(story):
             assert set(re.findall(r"(?:^|\), )([^(]+) \(", violated)) == refused, said
     finally:
         lab.kubectl("delete", "namespace", "strict", "--wait=false")
+
+
+# -- webhooks -----------------------------------------------------------------------------------------------------
+
+DENIED = {
+    # what: (object, which webhook, why)
+    "overlapping pools": (pool("overlapping", f"{ADDRESS}/32"), "ipaddresspool",
+                          f'CIDR "{ADDRESS}/32" in pool "overlapping" overlaps with already defined CIDR'),
+    "a pool elsewhere": ({**pool("elsewhere", "192.0.2.0/24"), "metadata": {"name": "elsewhere"}}, "ipaddresspool",
+                         "resource must be created in metallb-system namespace"),
+}
+
+
+@pytest.mark.parametrize("what", DENIED)
+def test_the_api_server_asks_the_webhooks(story, what):
+    """What no schema can know: other objects, and the controller's namespace. The words are MetalLB's."""
+    manifest, webhook, why = DENIED[what]
+    said = refusal(story.lab, manifest)
+    assert f'admission webhook "{webhook}validationwebhook.metallb.io" denied the request: ' in said and why in said
+    assert refusal(story.lab, pool("fine", "192.0.2.0/24")) == ""
+
+
+def metallb(kind, name, version="v1beta1", **spec):
+    return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": spec}
+
+
+def test_bgp_is_stored_checked_converted_and_said_to_be_without_effect(story):
+    lab = story.lab
+    peer = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1", "bfdProfile": "fast", "vrf": "red",
+            "connectTime": "10s"}
+    for one in (metallb("BFDProfile", "fast"), metallb("Community", "named"), metallb("BGPAdvertisement", "all"),
+                metallb("BGPPeer", "router", "v1beta2", **peer)):
+        lab.apply(json.dumps(one))
+    try:
+        # The older version has no such field, and an object that is written back in it does not lose one.
+        old = lab.get("bgppeers.v1beta1.metallb.io", "router", "-n", NAMESPACE)
+        assert old["apiVersion"] == "metallb.io/v1beta1" and not {"vrf", "connectTime"} & old["spec"].keys()
+        old["spec"]["holdTime"] = "90s"
+        lab.kubectl("replace", "-f", "-", input=json.dumps(old))
+        new = lab.get("bgppeers.v1beta2.metallb.io", "router", "-n", NAMESPACE)
+        assert {**peer, "holdTime": "90s"}.items() <= new["spec"].items()
+
+        said = complaint(lab, "delete", "bfdprofile", "fast", "-n", NAMESPACE)
+        assert "failed to delete BFDProfile fast, used by BGPPeer router" in said
+
+        def noticed():
+            status = lab.get("configurationstate", "controller", "-n", NAMESPACE)["status"]
+            return {one["type"]: one["status"] for one in status["conditions"]}.get("bgpAnnounced") == "False" \
+                and status["result"] == "Valid"
+        wait_for(noticed, ROLLOUT, "the ConfigurationState says that BGP is not there")
+        # One event, about one of them.
+        events = [event for name in ("all", "router") for event in lab.events(name, "LayerTwoOnly", NAMESPACE)]
+        assert [event["type"] for event in events] == ["Warning"]
+    finally:
+        lab.kubectl("delete", "bgppeers,bgpadvertisements,communities", "--all", "-n", NAMESPACE)
+        lab.kubectl("delete", "bfdprofiles", "--all", "-n", NAMESPACE)
+
+
+def test_status_that_somebody_edits_is_put_right(story):
+    lab = story.lab
+
+    def usage():
+        status = lab.get("ipaddresspool", POOL, "-n", NAMESPACE).get("status", {})
+        return status.get("assignedIPv4"), status.get("availableIPv4")
+    wait_for(lambda: usage() == (1, 9), ROLLOUT, lambda: f"the pool's status tells its use; it is {usage()}")
+    lab.kubectl("patch", "ipaddresspool", POOL, "-n", NAMESPACE, "--subresource=status", "--type=merge", "--patch",
+                json.dumps({"status": {"assignedIPv4": 7}}))
+    wait_for(lambda: usage() == (1, 9), ROLLOUT, lambda: f"the pool's status is put right; it is {usage()}")
+
+    def labels():
+        return lab.get("configurationstate", "controller", "-n", NAMESPACE)["metadata"].get("labels", {})
+    before = labels()
+    lab.kubectl("label", "configurationstate", "controller", "-n", NAMESPACE, "metallb.io/component-type-")
+    wait_for(lambda: before and labels() == before, ROLLOUT, "the ConfigurationState's label is put right")
+
+
+def test_a_pod_is_ready_when_the_api_server_can_call_its_webhooks_and_not_before(story):
+    [pod] = story.installation.pods("controller")
+    [ready] = [one for one in pod["status"]["conditions"] if one["type"] == "Ready"]
+    callable_since = [line["ts"] for name, line in story.installation.log_lines()
+                      if name == pod["metadata"]["name"] and line.get("event") == "webhooksReady"]
+    assert ready["status"] == "True" and callable_since
+    assert ready["lastTransitionTime"][:19] >= callable_since[0][:19]
+    _, bundles = story.installation.webhook_trust()
+    assert len(bundles) == 8 and all(bundles) and len(set(bundles)) == 1
 
 
 def test_deleting_the_announcing_speakers_pod_moves_the_address(story):
@@ -177,11 +254,13 @@ def test_prometheus_has_the_metrics_with_a_token_and_is_refused_without(story, t
 
 
 def test_an_upgrade_changes_no_address(story):
-    before = story.installation.services()
+    before, trust = story.installation.services(), story.installation.webhook_trust()
     story.installation.upgrade(*(["--set", "speaker.logLevel=debug"] if story.installation.way == "helm" else []))
     story.speaker_is(ADDRESS, story.order[0], deadline=ROLLOUT)
     assert story.page(ADDRESS)
     assert story.installation.services() == before
+    # Neither Helm nor kubectl takes away what the controller wrote into objects that they brought.
+    assert story.installation.webhook_trust() == trust
 
 
 def test_the_logs_have_no_error_line(story):
@@ -201,7 +280,9 @@ def test_what_the_api_was_asked_is_what_the_roles_grant(story):
     accounts = {pod["spec"]["serviceAccountName"] for pod in story.installation.pods()}
     granted = rights.granted(cluster, accounts)
     used = {entry for entry, _, _ in asked if entry[0] in accounts}
-    assert granted - used == set(), "granted and never used"
+    [controller] = {pod["spec"]["serviceAccountName"] for pod in story.installation.pods("controller")}
+    after_a_conflict = {(controller, "metallb.io/configurationstates", "get")}
+    assert granted - used - after_a_conflict == set(), "granted and never used"
     assert used - granted == set(), "used, and granted by something else"
 
 
@@ -219,6 +300,8 @@ def test_uninstalling_leaves_the_kinds_and_the_pools_and_nothing_else(story):
                  f"serviceaccounts/{NAMESPACE}/default"}
     wait_for(lambda: left() == ours | namespace, ROLLOUT, lambda: f"only pools are left: {sorted(left())}", every=1)
     assert len(cluster.get("crds")["items"]) == 10
+    assert cluster.kubectl("get", "leases", "-n", NAMESPACE, "-o", "name").split() == [
+        "lease.coordination.k8s.io/stentor-controller"]
 
 
 def test_installing_again_finds_the_pools_and_gives_the_same_address(story):

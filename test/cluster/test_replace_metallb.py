@@ -5,10 +5,10 @@ import json
 
 import pytest
 from install_page import InstallPage
-from installation import RELEASE, ROLLOUT, SECURITY, ClusterStory, Installation, web
+from installation import RELEASE, ROLLOUT, SECURITY, ClusterStory, Installation, refusal, web
 from metallb_like import MetallbLike
 from stentor import NAMESPACE
-from story import ADDRESS, ANNOTATION, MANIFEST, POOL, SERVICE, service
+from story import ADDRESS, ANNOTATION, MANIFEST, POOL, SERVICE, pool, service
 
 # Addresses that a fresh allocation in the order of names would not give again.
 FORMER = {"a-web": "192.168.122.117", "b-web": "192.168.122.113", SERVICE: ADDRESS}
@@ -82,9 +82,14 @@ def test_nobody_notices(stentor_cluster, tmp_path, way):
         cluster.apply(json.dumps(service("new")))
         assert story.address_of("new", deadline=ROLLOUT) not in FORMER.values()
         assert {name: found for name, found in installation.services().items() if name != "new"} == former.addresses
-        # Pools can be applied: no webhook is left that nobody answers.
+        # The webhooks are ours now, whoever registered them: good pools are accepted, bad ones refused.
         cluster.kubectl("patch", "ipaddresspool", OTHER_POOL, "-n", NAMESPACE, "--type=merge", "--patch",
                         json.dumps({"spec": {"avoidBuggyIPs": True}}))
-        assert [line for _, line in installation.log_lines() if line["level"] == "error"] == []
+        assert "overlaps with already defined CIDR" in refusal(cluster, pool("bad", f"{OTHER_ADDRESS}/32"))
+        peer = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1", "vrf": "red"}
+        cluster.apply(json.dumps({"apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "spec": peer,
+                                  "metadata": {"name": "router", "namespace": NAMESPACE}}))
+        assert "vrf" not in cluster.get("bgppeers.v1beta1.metallb.io", "router", "-n", NAMESPACE)["spec"]
+        assert [(pod, line) for pod, line in installation.log_lines() if line["level"] == "error"] == []
     finally:
         installation.remove_everything()

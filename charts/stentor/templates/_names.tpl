@@ -90,6 +90,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .Values.speaker.enabled .Values.speaker.memberlist.enabled -}}yes{{- end -}}
 {{- end -}}
 
+{{/* "enabled", "disabled" or "onlywebhook". */}}
+{{- define "stentor.webhookMode" -}}
+{{- .Values.controller.webhookMode | default "enabled" -}}
+{{- end -}}
+
+{{/* "yes" where webhooks are served, otherwise empty. */}}
+{{- define "stentor.webhooks" -}}
+{{- if and .Values.controller.enabled (ne (include "stentor.webhookMode" .) "disabled") -}}yes{{- end -}}
+{{- end -}}
+
+{{/* "yes" where the controller gives addresses to Services, otherwise empty. */}}
+{{- define "stentor.allocates" -}}
+{{- if and .Values.controller.enabled (ne (include "stentor.webhookMode" .) "onlywebhook") -}}yes{{- end -}}
+{{- end -}}
+
 {{/* Before MetalLB 0.16 a proxy served HTTPS on a port of its own, and that one was scraped. */}}
 {{- define "stentor.metricsPort" -}}
 {{- .Values.prometheus.secureMetricsPort | default .Values.prometheus.metricsPort | default 0 | int -}}
