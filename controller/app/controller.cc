@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/app/controller.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -15,11 +16,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kLease = "stentor-controller";
+constexpr Duration kWritesEnd = 2s;
+constexpr Duration kReviewsEnd = 3s;  // endpoints reach all nodes
 constexpr Duration kSecretRetry = 10s;
 constexpr Duration kRefusedSecretRetry = 5min;
 // Pools that are applied together come one after the other; so long after the last one they are all
 // there.
 constexpr Duration kFirstPoolsSettle = 3s;
+constexpr Duration kFirstPoolsSettleAtMost = 15s;
 // Conditions of being ready. Whether the configuration is valid is none: that is the user's affair,
 // and a program that is never ready would block the roll-out that brings the remedy. Nor is whether
 // this replica leads: the others are ready to.
@@ -39,19 +43,10 @@ Controller::Controller(Flags flags, io::EventLoop& loop, io::KubeClient& client,
       leadership_(context_, MakeLeaderOptions(),
                   {.on_started = [this] { LeadingStarted(); },
                    .on_stopped = [this] { LeadingEnded(); },
-                   .on_other_leads = [this] { health_.Set(kServicesRead, true); }}),
-      config_watch_(
-          client, log,
-          {.name_space = flags_.common.name_space,
-           .config_map = flags_.common.config_map,
-           .config_map_named = flags_.common.config_map_named,
-           .with_advertisements = false},
-          {.on_change = [this] { ScheduleConfig(); },
-           .on_unreadable = [this] { ++metrics_.client.update_errors; },
-           .on_pool = [this](const nlohmann::json& pool) { statuses_.PoolSeen(pool); },
-           .on_pool_gone = [this](const model::ObjectKey& pool) { statuses_.PoolGone(pool); }}),
+                   .on_other_leads = [this] { StandBy(); }}),
       secret_timer_(loop),
-      first_pools_timer_(loop) {}
+      first_pools_timer_(loop),
+      stop_timer_(loop) {}
 
 Controller::~Controller() = default;
 
@@ -73,18 +68,38 @@ absl::Status Controller::Start() {
   }
   health_.Set(kPoolsRead, false);
   health_.Set(kServicesRead, false);
-  config_watch_.Start();
-  leadership_.Start();
+  leadership_.Start();  // the configuration is read once it is known who leads
   EnsureMemberlistSecret();
   return absl::OkStatus();
 }
 
+// First the writes that are under way, so that none comes after another replica has read what
+// there is; then the Lease; and the webhooks as long as the API server may still send reviews here.
 void Controller::Stop(std::function<void()> done) {
-  if (flags_.webhook_mode == WebhookMode::kOnly) {
-    context_.loop.Post(std::move(done));
-  } else {
-    leadership_.Release(std::move(done));
+  const bool are_called = webhooks_ && webhooks_->AreCalled();
+  if (webhooks_) {
+    webhooks_->StopBeingReady();
   }
+  const auto leave = [this, are_called, done = std::move(done)] {
+    stop_timer_.ArmAfter(are_called ? kReviewsEnd : Duration::zero(), done);
+  };
+  if (flags_.webhook_mode == WebhookMode::kOnly) {
+    leave();
+    return;
+  }
+  if (!term_) {
+    leadership_.Release(leave);
+    return;
+  }
+  // Whatever comes first: the end of the writes, or of the patience.
+  const auto released = std::make_shared<bool>(false);
+  const auto release = lifetime_.Bind([this, leave, released] {
+    if (!std::exchange(*released, true)) {
+      leadership_.Release(leave);
+    }
+  });
+  stop_timer_.ArmAfter(kWritesEnd, release);
+  term_->Finish(release);
 }
 
 void Controller::Collect(obs::MetricSet& metrics) const {
@@ -116,10 +131,17 @@ void Controller::LeadingStarted() {
                          .on_change = [this] { UpdateUsage(); }},
       metrics_);
   term_->Start();
-  if (config_) {
-    PutInForce(*config_);
-  }
+  // It may have been followed, but a watch can be behind for any time: as with Services, only what
+  // is read now is believed.
+  WatchConfig();
   statuses_.SetLeading(true);
+}
+
+void Controller::StandBy() {
+  health_.Set(kServicesRead, true);
+  if (!config_watch_) {
+    WatchConfig();
+  }
 }
 
 void Controller::LeadingEnded() {
@@ -159,6 +181,21 @@ void Controller::MemberlistSecretFailed(const absl::Status& why) {
 
 // --- configuration ---
 
+void Controller::WatchConfig() {
+  config_watch_ = std::make_unique<io::ConfigWatch>(
+      context_.client, context_.log,
+      io::ConfigWatchOptions{.name_space = flags_.common.name_space,
+                             .config_map = flags_.common.config_map,
+                             .config_map_named = flags_.common.config_map_named,
+                             .with_advertisements = false},
+      io::ConfigWatchHandlers{
+          .on_change = [this] { ScheduleConfig(); },
+          .on_unreadable = [this] { ++metrics_.client.update_errors; },
+          .on_pool = [this](const nlohmann::json& pool) { statuses_.PoolSeen(pool); },
+          .on_pool_gone = [this](const model::ObjectKey& pool) { statuses_.PoolGone(pool); }});
+  config_watch_->Start();
+}
+
 void Controller::ScheduleConfig() {
   if (!std::exchange(config_scheduled_, true)) {
     context_.loop.Post(lifetime_.Bind([this] { TakeConfig(); }));
@@ -167,8 +204,8 @@ void Controller::ScheduleConfig() {
 
 void Controller::TakeConfig() {
   config_scheduled_ = false;
-  health_.Set(kPoolsRead, config_watch_.Settled());
-  auto config = config_watch_.Take();
+  health_.Set(kPoolsRead, config_watch_->Settled());
+  auto config = config_watch_->Take();
   if (!config) {
     return;
   }
@@ -179,7 +216,6 @@ void Controller::TakeConfig() {
     return;
   }
   metrics_.client.ConfigLoaded();
-  config_ = **config;
   PutInForce(**std::move(config));
 }
 
@@ -193,11 +229,15 @@ void Controller::PutInForce(config::Config config) {
     term_->SetConfig(std::move(config));
     return;
   }
+  const TimePoint now = context_.loop.Now();
+  first_pools_seen_ = first_pools_seen_.value_or(now);
   newest_config_ = config;
-  first_pools_timer_.ArmAfter(kFirstPoolsSettle, [this] {
-    first_pools_settled_ = true;
-    term_->SetConfig(*std::exchange(newest_config_, std::nullopt));
-  });
+  // However long they go on to change.
+  first_pools_timer_.ArmAt(
+      std::min(now + kFirstPoolsSettle, *first_pools_seen_ + kFirstPoolsSettleAtMost), [this] {
+        first_pools_settled_ = true;
+        term_->SetConfig(*std::exchange(newest_config_, std::nullopt));
+      });
   if (!config.pools.empty()) {  // or it waits for those that follow
     config.pools_may_be_missing = true;
     term_->SetConfig(std::move(config));

@@ -45,11 +45,13 @@ class Controller {
   [[nodiscard]] LeaderOptions MakeLeaderOptions() const;
   [[nodiscard]] bool MayWrite() const;
   void LeadingStarted();
+  void StandBy();
   void LeadingEnded();
 
   void EnsureMemberlistSecret();
   void MemberlistSecretFailed(const absl::Status& why);
 
+  void WatchConfig();
   void ScheduleConfig();
   void TakeConfig();
   void PutInForce(config::Config config);
@@ -61,8 +63,7 @@ class Controller {
   Metrics metrics_;
   Statuses statuses_;
   Leadership leadership_;
-  io::ConfigWatch config_watch_;
-  std::optional<config::Config> config_;         // the last valid one
+  std::unique_ptr<io::ConfigWatch> config_watch_;
   std::optional<config::Config> newest_config_;  // until the first pools have settled
   bool first_pools_settled_ = false;
   bool config_scheduled_ = false;
@@ -70,6 +71,8 @@ class Controller {
   bool ready_told_ = false;
   io::Timer secret_timer_;
   io::Timer first_pools_timer_;
+  std::optional<TimePoint> first_pools_seen_;
+  io::Timer stop_timer_;
   std::unique_ptr<Webhooks> webhooks_;
   std::unique_ptr<ServiceTerm> term_;  // while this replica leads
   io::Lifetime lifetime_;

@@ -13,6 +13,9 @@ namespace stentor::controller {
 namespace {
 
 constexpr Duration kAskAgain = std::chrono::seconds(5);
+constexpr Duration kTimeLimit = std::chrono::seconds(10);
+constexpr int kAtOnce = 8;
+constexpr int kRefusalsBelieved = 4;
 constexpr std::string_view kOtherServices =
     "/api/v1/services?fieldSelector=spec.type%21%3DLoadBalancer&limit=500";
 constexpr const char* kMetadataOnly =
@@ -28,41 +31,56 @@ absl::Status StatusOfAnswer(const absl::StatusOr<kube::Response>& response) {
   return response.ok() ? kube::StatusOf(*response) : response.status();
 }
 
-// What may be another answer next time; a refusal is not, and a 404 is an answer.
-bool IsPassing(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsOutOfRange(status);
-}
-
 }  // namespace
 
 Departed::Departed(io::EventLoop& loop, io::KubeClient& client, Handlers handlers)
     : client_(client), handlers_(std::move(handlers)), timer_(loop) {}
 
 void Departed::LookAt(const model::ServiceKey& key) {
-  // In the background: where thousands are deleted at once, status writes are not to wait for it.
+  if (asking_ < kAtOnce) {
+    Ask(key);
+  } else {
+    to_ask_.push_back(key);
+  }
+}
+
+// Where thousands are deleted at once, status writes are not to wait for it.
+void Departed::Ask(const model::ServiceKey& key) {
+  ++asking_;
   client_.Request({.path = StrCat("/api/v1/namespaces/", key.name_space, "/services/", key.name),
-                   .priority = kube::Priority::kBackground},
+                   .time_limit = kTimeLimit},
                   lifetime_.Bind([this, key](const absl::StatusOr<kube::Response>& response) {
-                    const absl::Status status = StatusOfAnswer(response);
-                    if (IsPassing(status)) {
-                      unanswered_.insert(key);
-                      timer_.ArmAfter(kAskAgain, [this] { AskAgain(); });
-                      return;
-                    }
-                    if (!status.ok()) {  // who may not ask takes the watch's word
-                      handlers_.gone(key);
-                      return;
-                    }
-                    const auto object = kube::ParseJson(response->body);
-                    auto service = object.ok() ? kube::DecodeService(*object, kube::Verbatim::kKeep)
-                                               : absl::StatusOr<model::Service>(object.status());
-                    if (!service.ok()) {
-                      handlers_.gone(key);
-                    } else if (!service->IsLoadBalancer()) {
-                      handlers_.found(*std::move(service));
+                    --asking_;
+                    TakeAnswer(key, response);
+                    if (!to_ask_.empty() && asking_ < kAtOnce) {
+                      const model::ServiceKey next = to_ask_.front();
+                      to_ask_.pop_front();
+                      Ask(next);
                     }
                   }));
+}
+
+// A refusal is not an absence: an API server that has just started may not know its roles yet.
+// Only one that lasts is believed, by whoever may watch Services and may not ask for one.
+void Departed::TakeAnswer(const model::ServiceKey& key,
+                          const absl::StatusOr<kube::Response>& response) {
+  const absl::Status status = StatusOfAnswer(response);
+  const bool refused = absl::IsPermissionDenied(status);
+  refusals_ = refused ? refusals_ + 1 : 0;
+  if (absl::IsNotFound(status) || (refused && refusals_ >= kRefusalsBelieved)) {
+    handlers_.gone(key);
+    return;
+  }
+  const auto object =
+      status.ok() ? kube::ParseJson(response->body) : absl::StatusOr<nlohmann::json>(status);
+  auto service = object.ok() ? kube::DecodeService(*object, kube::Verbatim::kKeep)
+                             : absl::StatusOr<model::Service>(object.status());
+  if (!service.ok()) {
+    unanswered_.insert(key);
+    timer_.ArmAfter(kAskAgain, [this] { AskAgain(); });
+  } else if (!service->IsLoadBalancer()) {
+    handlers_.found(*std::move(service));
+  }
 }
 
 void Departed::FindOnce() {
@@ -81,7 +99,7 @@ void Departed::List(const std::string& continue_token) {
                     const absl::Status status = StatusOfAnswer(response);
                     if (status.ok()) {
                       TakePage(*response);
-                    } else if (IsPassing(status)) {  // also where the pages grew too old: anew
+                    } else if (!absl::IsNotFound(status)) {  // also where its pages grew too old
                       list_failed_ = true;
                       timer_.ArmAfter(kAskAgain, [this] { AskAgain(); });
                     }

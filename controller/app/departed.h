@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <set>
 #include <string>
@@ -34,6 +35,8 @@ class Departed {
   void FindOnce();
 
  private:
+  void Ask(const model::ServiceKey& key);
+  void TakeAnswer(const model::ServiceKey& key, const absl::StatusOr<kube::Response>& response);
   void List(const std::string& continue_token);
   void TakePage(const kube::Response& response);
   void AskAgain();
@@ -41,6 +44,9 @@ class Departed {
   io::KubeClient& client_;
   const Handlers handlers_;
   io::Timer timer_;
+  std::deque<model::ServiceKey> to_ask_;  // beyond kAtOnce
+  int asking_ = 0;
+  int refusals_ = 0;  // in succession
   bool sought_ = false;
   bool list_failed_ = false;
   std::set<model::ServiceKey> unanswered_;

@@ -16,10 +16,11 @@ namespace stentor::controller {
 namespace {
 
 constexpr const char* kComponent = "metallb-controller";
-// Below what the client sends at a time, so that no write waits there after it was asked whether it
-// may be made: the Lease could be lost meanwhile.
+// Fewer than the client sends at a time, so that a write hardly ever waits there.
 constexpr std::size_t kMaxWrites = 48;
-static_assert(kMaxWrites < io::KubeClient::kMaxRequests);
+// A write that waits, or is sent once more, is given up before anybody else can hold the Lease: it
+// expires five seconds after this replica may not write any more.
+constexpr Duration kWriteLimit = std::chrono::milliseconds(4500);
 // After so many refusals, some seconds, namespaces count as unreadable rather than as not read yet.
 constexpr int kNamespaceRefusals = 4;
 
@@ -173,6 +174,18 @@ io::RetryPace ServiceTerm::NamespacesRefused(const absl::Status& status) {
 
 // --- what is to be done ---
 
+void ServiceTerm::Finish(std::function<void()> done) {
+  finishing_ = true;
+  finished_ = std::move(done);
+  MaybeFinished();
+}
+
+void ServiceTerm::MaybeFinished() {
+  if (finished_ && sent_.empty()) {
+    context_.loop.Post(std::exchange(finished_, nullptr));
+  }
+}
+
 void ServiceTerm::ScheduleFlush() {
   if (!std::exchange(flush_scheduled_, true)) {
     context_.loop.Post(lifetime_.Bind([this] { Flush(); }));
@@ -218,6 +231,9 @@ void ServiceTerm::TellLater(const EmitEvent& event) {
 }
 
 void ServiceTerm::SendDueWrites() {
+  if (finishing_) {
+    return;
+  }
   for (const model::ServiceKey& key : writes_.Take(context_.loop.Now())) {
     if (!pending_.contains(key)) {  // it failed before: what is to be written now?
       reconciler_.Retry(key);
@@ -239,11 +255,13 @@ void ServiceTerm::SendDueWrites() {
 }
 
 void ServiceTerm::Send(const WriteStatus& write) {
-  if (!options_.may_write()) {
-    return;  // the end of this term is on its way
-  }
   const model::Service& service = *write.service;
   sent_.insert(service.key);
+  if (!options_.may_write()) {  // the end of this term is on its way, or a renewal is
+    context_.loop.Post(lifetime_.Bind(
+        [this, write] { OnWritten(write, absl::UnavailableError("this replica may not write")); }));
+    return;
+  }
   const kube::AnnotationChange annotation{.key = std::string(kAllocatedFromAnnotation),
                                           .value = write.pool};
   const kube::ConditionChange condition{.type = std::string(model::kAddressAllocated),
@@ -253,7 +271,8 @@ void ServiceTerm::Send(const WriteStatus& write) {
       {.method = "PUT",
        .path = kube::ServiceStatusPath(service.key),
        .body = kube::BuildServiceStatusBody(service, write.ingress_ips, std::span(&annotation, 1),
-                                            std::span(&condition, 1))},
+                                            std::span(&condition, 1)),
+       .time_limit = kWriteLimit},
       lifetime_.Bind([this, write](const absl::StatusOr<kube::Response>& response) {
         OnWritten(write, response);
       }));
@@ -299,6 +318,7 @@ void ServiceTerm::OnWritten(const WriteStatus& write,
     reconciler_.OnWriteFailed(write.id, key, WriteFailure::kRetry);
     writes_.Failed(key, now, response.ok() ? response->retry_after : std::nullopt);
   }
+  MaybeFinished();
   ScheduleFlush();
 }
 

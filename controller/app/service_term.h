@@ -48,6 +48,10 @@ class ServiceTerm {
   /// A valid configuration, to be put in force.
   void SetConfig(config::Config config);
 
+  /// Sends no further write, and calls `done` once, soon, when those that are under way have been
+  /// answered or given up.
+  void Finish(std::function<void()> done);
+
   [[nodiscard]] const Reconciler& reconciler() const { return reconciler_; }
   [[nodiscard]] const config::Config* config() const { return config_ ? &*config_ : nullptr; }
   /// Status writes that are under way, or wait for their turn or their backoff.
@@ -64,6 +68,7 @@ class ServiceTerm {
   void Gone(const model::ServiceKey& key);
   void Unreadable(const absl::Status& status);
 
+  void MaybeFinished();
   void ScheduleFlush();
   void Flush();
   void CarryOut();
@@ -92,6 +97,8 @@ class ServiceTerm {
   int namespace_refusals_ = 0;
   bool flush_scheduled_ = false;
   bool started_told_ = false;
+  bool finishing_ = false;
+  std::function<void()> finished_;
   std::vector<std::unique_ptr<io::WatchHandle>> watches_;
   io::Lifetime lifetime_;
 };

@@ -63,6 +63,12 @@ LeaderActions LeaderElector::OnAnswer(const Moment& at, std::uint64_t ticket,
   }
   const Flight flight = *flight_;
   flight_.reset();
+  if (Expire(at, actions)) {  // an answer that waited too long does not make up for it: ask anew
+    read_due_ = true;
+    due_ = at.now;
+    Advance(at, actions);
+    return actions;
+  }
   const absl::Status status = answer.ok() ? kube::StatusOf(*answer) : answer.status();
   const int code = answer.ok() ? answer->code : 0;
   if (code != 0 && !status.ok() && flight.verb != Verb::kGet && code < 500) {
@@ -178,10 +184,16 @@ bool LeaderElector::MayWrite(TimePoint now) const noexcept {
   return role_ == Role::kWithoutLease || (role_ == Role::kLeader && now < may_write_till_);
 }
 
-void LeaderElector::Advance(const Moment& at, LeaderActions& actions) {
-  if (role_ == Role::kLeader && at.now >= may_write_till_) {
-    Stop(StopReason::kNotRenewed, actions);
+bool LeaderElector::Expire(const Moment& at, LeaderActions& actions) {
+  if (role_ != Role::kLeader || at.now < may_write_till_) {
+    return false;
   }
+  Stop(StopReason::kNotRenewed, actions);
+  return true;
+}
+
+void LeaderElector::Advance(const Moment& at, LeaderActions& actions) {
+  Expire(at, actions);
   if (role_ == Role::kReleasing && at.now >= release_till_) {
     flight_.reset();
     role_ = Role::kReleased;

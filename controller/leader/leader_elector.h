@@ -106,6 +106,7 @@ class LeaderElector {
   };
 
   // What is done
+  bool Expire(const Moment& at, LeaderActions& actions);
   void Advance(const Moment& at, LeaderActions& actions);
   void Attempt(const Moment& at, LeaderActions& actions);
   void Continue(const Moment& at, LeaderActions& actions);

@@ -149,6 +149,22 @@ TEST_CASE("An answer that comes too late to build on is followed by another rene
   CHECK(f.Told() == Texts{"started"});
 }
 
+TEST_CASE("A renewal whose answer waited beyond the deadline begins another term", "[leader]") {
+  LeaderOptions options = Options();
+  options.request_timeout = seconds(60);
+  Fixture f(options);
+  f.Lead();
+  f.Pass(seconds(2));
+  f.Poll();
+  f.Pass(seconds(9));  // 11 s after the one before; the renewal itself is young enough
+  CHECK_FALSE(f.elector.MayWrite(f.now));
+  f.Answer(f.server.Handle(f.waiting->request));
+  CHECK(f.Told() == Texts{"stopped notRenewed"});
+  CHECK_FALSE(f.elector.MayWrite(f.now));
+  f.Serve();
+  CHECK(f.Told() == Texts{"started"});
+}
+
 TEST_CASE("A standby whose claim is answered too late asks again before it leads", "[leader]") {
   LeaderOptions options = Options();
   options.request_timeout = seconds(60);
