@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string_view>
 #include <tuple>
@@ -21,20 +22,21 @@ class Claimed {
  public:
   struct Claim {
     net::IpPrefix prefix;
-    std::string pool;
+    std::shared_ptr<const std::string> pool;  // a range may have hundreds of prefixes
   };
 
   // What MetalLB says where one of the prefixes of `range` overlaps with one that was read before,
   // and, which it doesn't say, of which pool that is.
   absl::Status Add(const net::IpRange& range, const std::string& pool) {
+    const auto name = std::make_shared<const std::string>(pool);
     for (const net::IpPrefix& prefix : net::Summarize(range)) {
       if (const Claim* other = Overlapped(prefix.Range()); other != nullptr) {
-        return Invalid(
-            StrCat("CIDR \"", prefix.ToString(), "\" in pool \"", pool,
-                   "\" overlaps with already defined CIDR \"", other->prefix.ToString(), "\"",
-                   other->pool == pool ? std::string() : StrCat(" of pool \"", other->pool, "\"")));
+        return Invalid(StrCat(
+            "CIDR \"", prefix.ToString(), "\" in pool \"", pool,
+            "\" overlaps with already defined CIDR \"", other->prefix.ToString(), "\"",
+            *other->pool == pool ? std::string() : StrCat(" of pool \"", *other->pool, "\"")));
       }
-      by_first_.emplace(prefix.Range().first, Claim{prefix, pool});
+      by_first_.emplace(prefix.Range().first, Claim{prefix, name});
     }
     return absl::OkStatus();
   }

@@ -22,6 +22,8 @@ namespace stentor::kube {
 struct JsonLimits {
   std::size_t max_bytes = std::size_t{64} << 20U;
   std::size_t max_depth = 96;  ///< Nested arrays and objects; printing is recursive.
+  /// Members and elements, about: a parsed one takes many times the octets of its text.
+  std::size_t max_values = std::size_t{8} << 20U;
 };
 
 /// Parses one JSON text. DataLoss where it is none, is not UTF-8, or exceeds `limits`.

@@ -40,6 +40,13 @@ absl::StatusOr<json> ParseJson(std::string_view text, const JsonLimits& limits) 
   if (text.size() > limits.max_bytes) {
     return absl::DataLossError(StrCat("JSON text is longer than ", limits.max_bytes, " octets"));
   }
+  // Each value but the first has a comma or an opening bracket before it. Those in strings are
+  // counted too, which does no harm: texts are far from the limit.
+  const auto values =
+      std::ranges::count_if(text, [](char c) { return c == ',' || c == '[' || c == '{'; });
+  if (static_cast<std::size_t>(values) > limits.max_values) {
+    return absl::DataLossError(StrCat("JSON text has more than ", limits.max_values, " values"));
+  }
   if (Depth(text) > limits.max_depth) {
     return absl::DataLossError(
         StrCat("JSON text is nested deeper than ", limits.max_depth, " levels"));

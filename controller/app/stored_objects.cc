@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/app/stored_objects.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -14,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kDistance = 20ms;
+constexpr Duration kPace = 200ms;  // in the long run, but for kBurst
+constexpr int kBurst = 100;
 constexpr Duration kAgain = 300ms;  // after a reading that failed
 // API servers wait ten seconds for a webhook, unless told otherwise.
 constexpr Duration kTimeLimit = 8s;
@@ -77,7 +80,10 @@ void StoredObjects::Read(Kind kind, Done done) {
 
 void StoredObjects::Start(bool bgp) {
   Group& group = GroupOf(bgp);
-  group.next_start = context_.loop.Now() + kDistance;
+  // As many as somebody who applies a folder needs one after the other; a flood is slowed down.
+  const TimePoint now = context_.loop.Now();
+  group.used_up = std::max(group.used_up, now - kBurst * kPace) + kPace;
+  group.next_start = std::max(now + kDistance, group.used_up);
   auto round = std::make_shared<Round>();
   round->facts.name_space = name_space_;
   round->facts.bgp_mode = bgp_mode_;

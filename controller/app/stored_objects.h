@@ -46,6 +46,7 @@ class StoredObjects {
     explicit Group(io::EventLoop& loop) : timer(loop) {}
     std::vector<Waiting> waiting;
     TimePoint next_start{};
+    TimePoint used_up{};  // readings so far, at their long-term pace, would end then
     std::shared_ptr<Round> round;
     io::Timer timer;
   };

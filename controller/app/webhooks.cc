@@ -17,8 +17,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kCondition = "webhooks served";
-// Two objects of the API server's limit for one, and what is around them.
-constexpr std::size_t kMaxBody = std::size_t{8} << 20U;
+// Two objects of 1.5 MiB, which is what etcd takes for one, and what is around them.
+constexpr std::size_t kMaxBody = std::size_t{4} << 20U;
+constexpr std::size_t kMaxAllBodies = std::size_t{16}
+                                      << 20U;  // a parsed one takes several times that
 constexpr std::size_t kMaxConnections = 256;
 constexpr Duration kOpenAgain = 5s;
 constexpr Duration kTick = 1s;
@@ -71,7 +73,9 @@ void Webhooks::Open() {
                                 context_.log.Log(obs::Event::kCertificateFailed,
                                                  std::string(status.message()));
                               },
-                          .limits = {.connections = kMaxConnections, .body_bytes = kMaxBody}};
+                          .limits = {.connections = kMaxConnections,
+                                     .body_bytes = kMaxBody,
+                                     .all_bodies_bytes = kMaxAllBodies}};
   auto server = io::HttpServer::Open(
       context_.loop, std::move(options),
       {{.path = IsWebhookPath,
@@ -124,6 +128,16 @@ void Webhooks::UpdateHealth() {
   Tell(state);
 }
 
+bool Webhooks::AreCalled() const {
+  return !certificates_ || certificates_->Wanted().value_or(false);
+}
+
+void Webhooks::StopBeingReady() {
+  tick_timer_.Disarm();
+  leaving_ = true;
+  UpdateHealth();
+}
+
 // What is missing at a start comes one after the other, in fractions of a second.
 void Webhooks::Tell(const absl::Status& state) {
   const TimePoint now = context_.loop.Now();
@@ -151,6 +165,9 @@ void Webhooks::Tell(const absl::Status& state) {
 }
 
 absl::Status Webhooks::Ready() const {
+  if (leaving_) {
+    return absl::FailedPreconditionError("this replica stops");
+  }
   if (!server_) {
     return absl::FailedPreconditionError("the webhooks' port is not open");
   }

@@ -42,6 +42,11 @@ class Webhooks {
   /// again without end.
   [[nodiscard]] absl::Status Start();
 
+  /// Whether the API server may be calling them.
+  [[nodiscard]] bool AreCalled() const;
+  /// Goes on answering, and tells the kubelet that nobody should be sent here any more.
+  void StopBeingReady();
+
  private:
   void Open();
   void Answer(const io::HttpRequest& request, const io::HttpReply& reply);
@@ -61,6 +66,7 @@ class Webhooks {
   io::Timer open_timer_;
   io::Timer tick_timer_;
   bool port_told_ = false;
+  bool leaving_ = false;
   std::string state_;                      // what Ready() said last; empty: OK
   std::optional<TimePoint> untold_since_;  // of `state_`
   std::string told_;                       // the last line of the log on it

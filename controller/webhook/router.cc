@@ -15,6 +15,12 @@ namespace stentor::controller {
 namespace {
 
 constexpr std::string_view kConvertPath = "/convert";
+// Whoever reaches the port may send a review: no object that the API server lets through comes near
+// these, and what they allow can be judged in a moment and a few megabytes.
+constexpr std::size_t kMaxValues = 200'000;
+constexpr std::size_t kMaxName = 253;  // RFC 1123 subdomain, as the API server has it
+constexpr std::size_t kMaxAddresses = 1024;
+constexpr std::size_t kMaxAddress = 128;  // as crds/ipaddresspools.yaml
 
 // AddressPool's is that of MetalLB 0.13.
 constexpr std::array<std::pair<std::string_view, Kind>, 7> kPaths = {{
@@ -30,6 +36,33 @@ constexpr std::array<std::pair<std::string_view, Kind>, 7> kPaths = {{
 constexpr auto kPath = &std::pair<std::string_view, Kind>::first;
 
 std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
+
+// The member of an object; null where there is none.
+const nlohmann::json& Member(const nlohmann::json& object, const char* key) {
+  static const nlohmann::json kNull;
+  if (!object.is_object()) {
+    return kNull;
+  }
+  const auto member = object.find(key);
+  return member == object.end() ? kNull : *member;
+}
+
+bool IsTooLong(const nlohmann::json& text, std::size_t limit) {
+  return text.is_string() && text.get_ref<const std::string&>().size() > limit;
+}
+
+// What no API server sends: the schema, and its own rules for names, have refused it.
+bool IsBeyondBounds(const nlohmann::json& object) {
+  const nlohmann::json& metadata = Member(object, "metadata");
+  const nlohmann::json& addresses = Member(Member(object, "spec"), "addresses");
+  return IsTooLong(Member(metadata, "name"), kMaxName) ||
+         IsTooLong(Member(metadata, "namespace"), kMaxName) ||
+         (addresses.is_array() &&
+          (addresses.size() > kMaxAddresses ||
+           std::ranges::any_of(addresses, [](const nlohmann::json& address) {
+             return IsTooLong(address, kMaxAddress);
+           })));
+}
 
 HttpAnswer Error(int status, std::string_view message) {
   return {.status = status, .content_type = "text/plain", .body = StrCat(message, "\n")};
@@ -50,7 +83,7 @@ std::variant<HttpAnswer, PendingReview> ReadReview(std::string_view target, std:
   if (body.size() > max_body) {
     return Error(413, StrCat("the body is longer than ", max_body, " octets"));
   }
-  auto json = kube::ParseJson(body);
+  auto json = kube::ParseJson(body, {.max_values = kMaxValues});
   if (!json.ok()) {
     return Error(400, std::string(json.status().message()));
   }
@@ -63,6 +96,9 @@ std::variant<HttpAnswer, PendingReview> ReadReview(std::string_view target, std:
   auto request = DecodeAdmissionReview(*std::move(json));
   if (!request.ok()) {
     return Error(400, std::string(request.status().message()));
+  }
+  if (IsBeyondBounds(request->object) || IsBeyondBounds(request->old_object)) {
+    return Error(413, "a name, or the list of addresses, is longer than any API server allows");
   }
   const Kind kind = std::ranges::find(kPaths, path, kPath)->second;
   return PendingReview{.kind = kind, .request = *std::move(request)};

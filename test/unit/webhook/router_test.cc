@@ -50,6 +50,18 @@ TEST_CASE("What is no review is answered by HTTP") {
        {"no uid", path, without("/request/uid", ""), 400, "request.uid"},
        {"uid is a number", path, without("/request/uid", 7), 400, "request.uid: expected a string"},
        {"long uid", path, without("/request/uid", std::string(300, 'u')), 400, "request.uid"},
+       {"many values", path, "[" + std::string(200'000, ',') + "]", 400, "more than 200000 values"},
+       {"long name", path, without("/request/object/metadata/name", std::string(254, 'n')), 413,
+        "longer than any API server allows"},
+       {"long name before", path,
+        without("/request/oldObject", {{"metadata", {{"name", std::string(254, 'n')}}}}), 413,
+        "longer than any API server allows"},
+       {"many addresses", path,
+        without("/request/object/spec/addresses", json::array_t(1025, "192.0.2.0/32")), 413,
+        "longer than any API server allows"},
+       {"long address", path,
+        without("/request/object/spec/addresses", json::array_t(1, std::string(129, '1'))), 413,
+        "longer than any API server allows"},
        {"no object", path, without("/request/object", nullptr), 200, "\"code\":400"}}));
   DYNAMIC_SECTION(test.name) {
     const HttpAnswer answer = AnswerWebhook(test.target, test.body, FactsOf({}), kMaxBody);
