@@ -87,7 +87,7 @@ TOGGLES = {
     "speaker.serviceAccount.create": (False, lambda it: it.names("ServiceAccount") == {"metallb-controller"}),
     "speaker.memberlist.enabled": (
         False, lambda it: not any("ML" in name for part in ("controller", "speaker") for name in it.environment(part))
-        and not {("secrets", "create"), ("pods", "list"), ("deployments", "get")} & {
+        and not {("pods", "list"), ("deployments", "get")} & {
             (resource, verb) for role in it if role["kind"] == "Role" for rule in role["rules"]
             for resource in rule["resources"] for verb in rule["verbs"]}),
     "speaker.excludeInterfaces.enabled": (
