@@ -139,11 +139,15 @@ void Leadership::Heed(const LeaderChange& change) {
                        {{"resource", "leases.coordination.k8s.io"}});
       break;
     case LeaderChangeKind::kTrouble:
-      context_.log.Log(Event::kLeaseTrouble, std::string(change.status.message()),
-                       {{"lease", lease}});
+      // Before anybody leads, nothing else is asked of the API server: this tells of it.
+      context_.log.Log(elector_.Leads() ? Event::kLeaseTrouble : Event::kApiTrouble,
+                       StrCat("API server ", context_.client.server(),
+                              ", asked for the Lease: ", std::string(change.status.message())),
+                       {{"resource", "leases.coordination.k8s.io"}});
       break;
     case LeaderChangeKind::kRecovered:
-      context_.log.Log(Event::kApiRecovered, "the Lease can be written again", {{"lease", lease}});
+      context_.log.Log(Event::kApiRecovered, "the Lease can be read and written again",
+                       {{"resource", "leases.coordination.k8s.io"}});
       break;
   }
 }
