@@ -43,9 +43,9 @@ struct Seen {
   std::vector<net::IpAddress> unreachable;
 };
 
-bool WaitFor(const MembershipSocket& socket) {
+bool WaitFor(const MembershipSocket& socket, int milliseconds = 5000) {
   pollfd wanted{.fd = socket.fd(), .events = POLLIN, .revents = 0};
-  return ::poll(&wanted, 1, 5000) == 1;
+  return ::poll(&wanted, 1, milliseconds) == 1;
 }
 
 bool DrainInto(MembershipSocket& socket, Seen& seen, std::size_t limit = 256) {
@@ -149,11 +149,14 @@ TEST_CASE("MembershipSocket works over IPv6", "[speaker_net]") {
   const net::IpAddress address = *net::IpAddress::Parse("2001:db8::1");
   auto one = MembershipSocket::Open(address, 0);
   REQUIRE(one.ok());
-  REQUIRE(one->Send(address, AsBytes("six")).ok());
-  REQUIRE(WaitFor(*one));
+  // A namespace that is new may lose one before its routes are in place.
   Seen seen;
-  DrainInto(*one, seen);
-  REQUIRE(seen.datagrams.size() == 1);
+  for (int attempt = 0; attempt < 50 && seen.datagrams.empty(); ++attempt) {
+    REQUIRE(one->Send(address, AsBytes("six")).ok());
+    (void)WaitFor(*one, 100);
+    DrainInto(*one, seen);
+  }
+  REQUIRE_FALSE(seen.datagrams.empty());
   CHECK(seen.datagrams[0].first == address);
   CHECK(one->Send(kOne, AsBytes("four")).code() == absl::StatusCode::kInvalidArgument);
 }
