@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/membership/datagram.h"
 
+#include <span>
+
 #include "common/base/check.h"
 #include "common/crypto/sha256.h"
 
@@ -62,7 +64,8 @@ std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept {
 }
 
 std::vector<std::byte> EncodeBody(const Body& body) {
-  STENTOR_CHECK(body.notes.size() <= kMaxNotes) << body.notes.size();
+  STENTOR_CHECK(body.notes.size() <= kMaxNotes && body.macs.size() <= kMaxMacs)
+      << body.notes.size() << " notes, " << body.macs.size() << " MACs";
   ByteWriter out;
   out.U8(static_cast<std::uint8_t>(body.kind)).U16(body.yields).U32(body.incarnation);
   out.U64(body.seen_boot).U64(body.view_digest);
@@ -71,6 +74,10 @@ std::vector<std::byte> EncodeBody(const Body& body) {
   for (const Note& note : body.notes) {
     out.U64(note.member).U64(note.boot).U32(note.incarnation);
     out.U8(static_cast<std::uint8_t>(note.state)).U16(note.yields);
+  }
+  out.U8(static_cast<std::uint8_t>(body.macs.size()));
+  for (const net::MacAddress& mac : body.macs) {
+    out.Put(std::as_bytes(std::span(mac.octets())));
   }
   return std::move(out).Finish();
 }
@@ -108,7 +115,19 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
     note.state = static_cast<NoteState>(state);
     body.notes.push_back(note);
   }
-  if (!in.rest().empty()) {
+  const std::size_t mac_count = in.U8();
+  if (!in.ok() || mac_count > kMaxMacs) {
+    return std::nullopt;
+  }
+  body.macs.reserve(mac_count);
+  for (std::size_t i = 0; i < mac_count; ++i) {
+    net::MacAddress::Octets octets{};
+    for (std::uint8_t& octet : octets) {
+      octet = in.U8();
+    }
+    body.macs.emplace_back(octets);
+  }
+  if (!in.ok() || !in.rest().empty()) {
     return std::nullopt;
   }
   return body;

@@ -9,10 +9,10 @@
 /// then sealed, followed by the tag (16):
 ///
 ///   kind(1)  yields(2)  incarnation(4)  seen boot(8)  view digest(8)  challenge(8)  echo(8)
-///   nonce(8)  note count(1)  notes (23 each)
+///   nonce(8)  note count(1)  notes (23 each)  MAC count(1)  MACs (6 each)
 ///
-/// Integers are in network order. One layout for all kinds: a datagram without notes, from a node
-/// with a name of 10 octets, has 98 octets whatever it says.
+/// Integers are in network order. One layout for all kinds: a datagram without notes and MACs, from
+/// a node with a name of 10 octets, has 99 octets whatever it says.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "common/base/bytes.h"
+#include "common/net/mac_address.h"
 #include "speaker/membership/drop_reason.h"
 
 namespace stentor::speaker {
@@ -31,6 +32,8 @@ inline constexpr std::size_t kMaxDatagramSize = 1400;
 inline constexpr std::size_t kMaxNodeNameSize = 253;
 /// Views of more members are told in several datagrams.
 inline constexpr std::size_t kMaxNotes = 40;
+/// A speaker that announces from more tells the lowest ones.
+inline constexpr std::size_t kMaxMacs = 16;
 
 /// Random at each start of a speaker.
 using BootId = std::uint64_t;
@@ -84,6 +87,8 @@ struct Body {
   std::uint64_t echo = 0;       ///< The recipient's last challenge; 0 for none.
   std::uint64_t nonce = 0;      ///< Of a relayed probe; otherwise 0.
   std::vector<Note> notes;
+  /// From which the sender announces: no stranger's, whatever they claim.
+  std::vector<net::MacAddress> macs;
 
   friend bool operator==(const Body&, const Body&) = default;
 };
@@ -95,7 +100,7 @@ struct Body {
 /// Reads the clear part; any bytes. Doesn't allocate.
 [[nodiscard]] std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept;
 
-/// Precondition: at most kMaxNotes notes.
+/// Precondition: at most kMaxNotes notes and kMaxMacs MACs.
 [[nodiscard]] std::vector<std::byte> EncodeBody(const Body& body);
 /// Reads the opened part; any bytes. Nothing where it is malformed: short, long, or of an unknown
 /// kind. Unknown yields are kept, so that later versions may add some.

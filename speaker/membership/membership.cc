@@ -152,6 +152,21 @@ Actions Membership::SetLocalState(TimePoint now, YieldReasons yields) {
   return actions;
 }
 
+Actions Membership::SetLocalMacs(TimePoint now, const std::set<net::MacAddress>& macs) {
+  Actions actions;
+  const auto end =
+      std::next(macs.begin(), static_cast<std::ptrdiff_t>(std::min(macs.size(), kMaxMacs)));
+  std::vector<net::MacAddress> told(macs.begin(), end);
+  if (macs_ == told) {
+    return actions;
+  }
+  macs_ = std::move(told);
+  if (phase_ != Phase::kNew && leave_ == LeaveState::kNo) {
+    TellAll(now, {}, actions);
+  }
+  return actions;
+}
+
 Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destination) {
   Actions actions;
   if (leave_ != LeaveState::kNo) {
@@ -185,6 +200,14 @@ Actions Membership::Leave(TimePoint now) {
 }
 
 void Membership::CompleteLeave() { leave_ = LeaveState::kComplete; }
+
+std::set<net::MacAddress> Membership::PeerMacs() const {
+  std::set<net::MacAddress> macs;
+  for (const auto& [name, peer] : peers_) {
+    macs.insert(peer.macs.begin(), peer.macs.end());
+  }
+  return macs;
+}
 
 std::vector<AliveMember> Membership::AliveMembers() const {
   std::vector<AliveMember> members;

@@ -28,6 +28,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@
 #include "common/base/bytes.h"
 #include "common/base/time.h"
 #include "common/net/ip_address.h"
+#include "common/net/mac_address.h"
 #include "speaker/membership/datagram.h"
 #include "speaker/membership/drop_reason.h"
 #include "speaker/membership/keys.h"
@@ -110,6 +112,7 @@ struct Actions {
   std::vector<OutgoingDatagram> send;
   std::vector<Change> changes;
   bool view_changed = false;  ///< Ready() or AliveMembers() is not what it was.
+  bool macs_changed = false;  ///< PeerMacs() is not what it was.
   bool rival_met = false;     ///< A speaker that may have announced without us is back: what stays
                               ///< ours after the elections has to be announced again.
   std::optional<MembershipDrop> dropped;  ///< OnDatagram() only; also counted in drops().
@@ -137,6 +140,10 @@ class Membership {
 
   /// Replaces this speaker's reasons to yield, and tells everybody at once.
   [[nodiscard]] Actions SetLocalState(TimePoint now, YieldReasons yields);
+
+  /// Replaces the MACs that this speaker announces from, and tells everybody at once. Of more than
+  /// kMaxMacs, the lowest are told.
+  [[nodiscard]] Actions SetLocalMacs(TimePoint now, const std::set<net::MacAddress>& macs);
 
   /// Any bytes from anywhere. What is not authentic allocates nothing, sends nothing and changes
   /// nothing but a counter.
@@ -168,6 +175,10 @@ class Membership {
 
   /// All living speakers by name, suspects included; this one too, unless it is leaving.
   [[nodiscard]] std::vector<AliveMember> AliveMembers() const;
+
+  /// The MACs that the other listed speakers announce from, as last heard; dead ones too, whose
+  /// last words may still be on the segment.
+  [[nodiscard]] std::set<net::MacAddress> PeerMacs() const;
 
   /// False where there is no secret: worth a warning at start.
   [[nodiscard]] bool authenticated() const noexcept { return keyring_.authenticated(); }
@@ -248,6 +259,7 @@ class Membership {
   const BootId boot_;
   std::uint32_t incarnation_ = 1;
   YieldReasons yields_ = kYieldsNothing;
+  std::vector<net::MacAddress> macs_;
   Peers peers_;
   std::map<MemberId, Peer*> peers_by_id_;
   std::uint64_t counter_floor_ = 0;  // no peer's send counter may start below: see Peer::sent

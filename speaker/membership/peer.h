@@ -59,6 +59,7 @@ struct Peer {
   MemberState state = MemberState::kUnknown;
   std::uint32_t incarnation = 0;
   std::uint16_t yields = 0;
+  std::vector<net::MacAddress> macs;  // that it announced from when it was last heard
   bool fresh = false;  // has echoed a challenge since we last had a reason to doubt it
   TimePoint last_heard{};
 

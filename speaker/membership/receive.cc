@@ -212,6 +212,10 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
 
 // What a proven member tells beyond its own life.
 void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& actions) {
+  if (peer.macs != body.macs) {
+    peer.macs = body.macs;
+    actions.macs_changed = true;
+  }
   if (phase_ == Phase::kHolding && body.seen_boot == boot_) {
     BecomeReady(now, actions);
   }

@@ -15,6 +15,7 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.incarnation = incarnation_;
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
+  body.macs = macs_;
   body.echo = std::exchange(peer.owed_echo, 0);
   ++peer.sent;
   std::vector<std::byte> datagram = EncodeHeader(

@@ -39,6 +39,11 @@ Body AnyBody() {
     note.member = *rc::gen::arbitrary<std::uint64_t>();
     note.state = static_cast<NoteState>(*rc::gen::inRange(1, 4));
   }
+  body.macs.resize(*rc::gen::inRange<std::size_t>(0, kMaxMacs + 1));
+  for (net::MacAddress& mac : body.macs) {
+    mac = net::MacAddress(
+        *rc::gen::container<net::MacAddress::Octets>(rc::gen::arbitrary<std::uint8_t>()));
+  }
   return body;
 }
 

@@ -28,6 +28,7 @@ Body SomeBody() {
   body.notes = {
       {.member = 5, .boot = 6, .incarnation = 7, .state = NoteState::kDead, .yields = 8},
       {.member = 9, .boot = 10, .incarnation = 11, .state = NoteState::kLeft, .yields = 0}};
+  body.macs = {net::MacAddress({2, 0, 0, 0, 0, 1}), net::MacAddress({2, 0, 0, 0, 0, 2})};
   return body;
 }
 
@@ -79,7 +80,7 @@ TEST_CASE("Membership headers that can't be ours are dropped with a reason", "[m
 TEST_CASE("Membership bodies come back as they were", "[membership]") {
   CHECK(DecodeBody(EncodeBody(SomeBody())) == SomeBody());
   CHECK(DecodeBody(EncodeBody({})) == Body{});
-  CHECK(EncodeBody({}).size() == 48);
+  CHECK(EncodeBody({}).size() == 49);
 }
 
 TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
@@ -94,6 +95,9 @@ TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
   SECTION("fewer notes than there are") { bad[47] = std::byte{1}; }
   SECTION("more notes than any datagram has") { bad[47] = std::byte{255}; }
   SECTION("a state of a note that doesn't exist") { bad[48 + 20] = std::byte{9}; }
+  SECTION("more MACs than there are") { bad[48 + 2 * 23] = std::byte{3}; }
+  SECTION("fewer MACs than there are") { bad[48 + 2 * 23] = std::byte{1}; }
+  SECTION("more MACs than any datagram has") { bad[48 + 2 * 23] = std::byte{255}; }
   SECTION("an octet too many") { bad.push_back(std::byte{0}); }
   CHECK_FALSE(DecodeBody(bad));
 }
@@ -101,6 +105,7 @@ TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
 TEST_CASE("The longest datagram fits", "[membership]") {
   Body body;
   body.notes.resize(kMaxNotes);
+  body.macs.resize(kMaxMacs);
   CHECK(HeaderSize(kMaxNodeNameSize) + EncodeBody(body).size() + 16 <= kMaxDatagramSize);
 }
 

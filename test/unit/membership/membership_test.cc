@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,7 @@ struct Pair {
     std::vector<Change> changes;
     std::vector<std::vector<std::byte>> received;
     int rivals_met = 0;
+    int macs_changed = 0;
   };
   TimePoint now{1h};
   std::uint64_t next_random = 1;
@@ -57,6 +60,7 @@ struct Pair {
   void Carry(Side& side, const Actions& actions) {
     side.changes.insert(side.changes.end(), actions.changes.begin(), actions.changes.end());
     side.rivals_met += actions.rival_met ? 1 : 0;
+    side.macs_changed += actions.macs_changed ? 1 : 0;
     for (const OutgoingDatagram& datagram : actions.send) {
       Side& other = Other(side);
       CHECK(datagram.destination == other.address);
@@ -408,6 +412,48 @@ TEST_CASE("Nonces of a peer that was removed and listed again are not used twice
   pair.RunFor(200ms);
   CHECK(Pair::Sees(pair.a, "b"));
   CHECK(Pair::Sees(pair.b, "a"));
+}
+
+TEST_CASE("Each speaker knows from which MACs the others announce", "[membership]") {
+  const net::MacAddress first({2, 0, 0, 0, 0, 1});
+  const net::MacAddress second({2, 0, 0, 0, 0, 2});
+  Pair pair;
+  pair.StartBoth();
+  CHECK(pair.a.membership->PeerMacs().empty());
+  pair.Carry(pair.b, pair.b.membership->SetLocalMacs(pair.now, {second, first}));
+  CHECK(pair.a.membership->PeerMacs() == std::set{first, second});
+  CHECK(pair.a.macs_changed == 1);
+  CHECK(pair.b.membership->PeerMacs().empty());
+
+  SECTION("what is known already is not told again") {
+    const std::size_t received = pair.a.received.size();
+    pair.Carry(pair.b, pair.b.membership->SetLocalMacs(pair.now, {first, second}));
+    CHECK(pair.a.received.size() == received);
+  }
+  SECTION("a MAC that goes away is forgotten") {
+    pair.Carry(pair.b, pair.b.membership->SetLocalMacs(pair.now, {second}));
+    CHECK(pair.a.membership->PeerMacs() == std::set{second});
+    CHECK(pair.a.macs_changed == 2);
+  }
+  SECTION("those of a dead speaker stay known") {
+    pair.b.membership.reset();
+    pair.RunFor(1000ms);
+    CHECK_FALSE(Pair::Sees(pair.a, "b"));
+    CHECK(pair.a.membership->PeerMacs() == std::set{first, second});
+  }
+  SECTION("those of a speaker that is not listed any more are forgotten") {
+    static_cast<void>(pair.a.membership->SetPeers(pair.now, {}));
+    CHECK(pair.a.membership->PeerMacs().empty());
+  }
+  SECTION("of too many the lowest are told") {
+    std::set<net::MacAddress> many;
+    for (std::uint8_t i = 0; i < 20; ++i) {
+      many.insert(net::MacAddress({2, 0, 0, 0, 1, i}));
+    }
+    pair.Carry(pair.b, pair.b.membership->SetLocalMacs(pair.now, many));
+    CHECK(pair.a.membership->PeerMacs() ==
+          std::set(many.begin(), std::next(many.begin(), kMaxMacs)));
+  }
 }
 
 TEST_CASE("A key that differs is named once, and only for a node that is not alive",
