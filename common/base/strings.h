@@ -2,9 +2,11 @@
 #pragma once
 
 /// \file
-/// absl::StrCat for code that uses std::string_view. Debian builds abseil with a string_view of its
-/// own, to which std::string_view does not convert; use these instead of the functions in absl.
+/// Texts. First of all absl::StrCat for code that uses std::string_view. Debian builds abseil with
+/// a string_view of its own, to which std::string_view does not convert; use these instead of the
+/// functions in absl.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,5 +42,9 @@ template <typename... Args>
 void StrAppend(std::string* out, const Args&... args) {
   absl::StrAppend(out, internal::StrCatArgument(args)...);
 }
+
+/// The start of `text`, at most `max_octets` of it, up to the end of a character. Octets that are
+/// no UTF-8 stay as they are.
+[[nodiscard]] std::string CutText(std::string text, std::size_t max_octets);
 
 }  // namespace stentor

@@ -61,6 +61,22 @@ absl::StatusOr<L2Advertisement> ParseAdvertisement(const model::L2AdvertisementR
   return advertisement;
 }
 
+// What it says wrong is no reason to refuse what it announces: it is told, and the default holds.
+ConflictPolicy ParseConflictPolicy(const model::L2AdvertisementResource& resource,
+                                   std::vector<std::string>& remarks) {
+  const std::string& text = resource.address_conflicts;
+  if (text == "strict") {
+    return ConflictPolicy::kStrict;
+  }
+  if (!text.empty() && text != "warn") {
+    constexpr std::size_t kMaxQuoted = 64;
+    remarks.push_back(StrCat("L2Advertisement ", resource.key.name, ": annotation ",
+                             model::kAddressConflicts, ": \"", text.substr(0, kMaxQuoted),
+                             "\" is neither warn nor strict; it counts as warn"));
+  }
+  return ConflictPolicy::kWarn;
+}
+
 // Both lists empty: all pools. Names of pools that don't exist are ignored, as in MetalLB.
 bool Selects(const model::L2AdvertisementResource& advertisement, const ParsedPool& parsed) {
   if (advertisement.ip_address_pools.empty() && advertisement.ip_address_pool_selectors.empty()) {
@@ -78,7 +94,8 @@ bool IsRepetition(const L2Advertisement& advertisement, const Pool& pool) {
            return other.preferences.empty() &&
                   other.node_selectors == advertisement.node_selectors &&
                   other.interfaces == advertisement.interfaces &&
-                  other.service_selectors == advertisement.service_selectors;
+                  other.service_selectors == advertisement.service_selectors &&
+                  other.conflict_policy == advertisement.conflict_policy;
          });
 }
 
@@ -124,14 +141,15 @@ bool Config::SelectsByNamespaceLabels() const {
 absl::StatusOr<Config> Parse(const Resources& resources) {
   STENTOR_ASSIGN_OR_RETURN(ParsedPools parsed, ParsePools(resources));
   for (const model::L2AdvertisementResource* resource : ByName(resources.l2_advertisements)) {
-    STENTOR_ASSIGN_OR_RETURN(const L2Advertisement advertisement, ParseAdvertisement(*resource));
+    STENTOR_ASSIGN_OR_RETURN(L2Advertisement advertisement, ParseAdvertisement(*resource));
+    advertisement.conflict_policy = ParseConflictPolicy(*resource, parsed.remarks);
     for (ParsedPool& pool : parsed.pools) {
       if (Selects(*resource, pool) && !IsRepetition(advertisement, pool.pool)) {
         pool.pool.l2_advertisements.push_back(advertisement);
       }
     }
   }
-  Config config{.pools = {}, .remarks = std::move(parsed.remarks)};
+  Config config{.pools = {}, .remarks = std::move(parsed.remarks), .older_form = parsed.older_form};
   for (ParsedPool& pool : parsed.pools) {
     config.pools.push_back(std::move(pool.pool));
   }

@@ -6,6 +6,7 @@
 /// configuration. The one parser that controller, speakers and tests use; messages are MetalLB's
 /// (users and their tools grep for them).
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,13 @@
 
 namespace stentor::config {
 
+/// What is done where another host has an address of ours (annotation model::kAddressConflicts).
+/// Ordered: the stricter one is greater.
+enum class ConflictPolicy : std::uint8_t {
+  kWarn,    ///< It is reported; the address is announced meanwhile.
+  kStrict,  ///< The address is not announced before, and as long as, another host has it.
+};
+
 /// A validated L2Advertisement, as it applies to one pool.
 struct L2Advertisement {
   std::string name;
@@ -23,6 +31,7 @@ struct L2Advertisement {
   std::vector<std::string> interfaces;                  ///< Sorted; empty means all interfaces.
   std::vector<model::LabelSelector> service_selectors;  ///< OR-ed; empty means all Services.
   std::vector<model::PreferredNodeSelector> preferences;
+  ConflictPolicy conflict_policy = ConflictPolicy::kWarn;
 
   friend bool operator==(const L2Advertisement&, const L2Advertisement&) = default;
 };
@@ -56,11 +65,20 @@ struct Pool {
   friend bool operator==(const Pool&, const Pool&) = default;
 };
 
+/// Forms of configuration that MetalLB has given up, the oldest last.
+enum class OlderForm : std::uint8_t {
+  kNone,
+  kAddressPool,  ///< The kind of MetalLB 0.13.
+  kConfigMap,    ///< Of MetalLB 0.12 and before.
+};
+
 /// What the cluster's custom resources say, as a whole. Pools are sorted by name.
 struct Config {
   std::vector<Pool> pools;
   /// What is valid, but a user should know or change: one line each.
   std::vector<std::string> remarks = {};
+  /// The oldest form that defines something here, or would if it were not left out.
+  OlderForm older_form = OlderForm::kNone;
   /// A kind of pool cannot be read, perhaps only for a moment: that no pool contains an address is
   /// no reason to take it from the Service that has it.
   bool pools_may_be_missing = false;

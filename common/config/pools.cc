@@ -203,6 +203,7 @@ class Parser {
       inputs.push_back(InputOf(pool));
     }
     for (const model::AddressPoolResource& pool : resources.address_pools) {
+      parsed_.older_form = OlderForm::kAddressPool;
       inputs.push_back(InputOf(pool));
     }
     return Add(std::move(inputs), custom_);
@@ -213,6 +214,9 @@ class Parser {
   absl::Status AddLegacy(const LegacyConfig& legacy, bool named) {
     const std::string map = legacy.config_map.ToString();
     const bool beside = !parsed_.pools.empty();
+    if (!legacy.pools.empty() || !legacy.ignored.empty()) {
+      parsed_.older_form = OlderForm::kConfigMap;
+    }
     std::vector<PoolInput> inputs;
     std::vector<std::string> used;
     for (std::size_t i = 0; i < legacy.pools.size(); ++i) {

@@ -21,6 +21,7 @@ struct ParsedPool {
 struct ParsedPools {
   std::vector<ParsedPool> pools;  ///< By name.
   std::vector<std::string> remarks;
+  OlderForm older_form = OlderForm::kNone;
 };
 
 /// As Parse(), without the advertisements.

@@ -221,6 +221,7 @@ absl::StatusOr<Config> Sources::MakeWithLegacy(Resources resources) {
   config = Parse(resources);
   if (config.ok()) {
     legacy_left_out_ = true;
+    config->older_form = OlderForm::kConfigMap;
     config->remarks.push_back(StrCat("the ConfigMap ", options_.config_map.ToString(),
                                      " is left out: ", std::string(why.message())));
   }

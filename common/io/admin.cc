@@ -33,8 +33,9 @@ struct Port {
 }  // namespace
 
 struct Admin::Impl {
-  Impl(EventLoop& its_loop, KubeClient& client, const obs::Logger& its_log, AdminSettings given)
+  Impl(EventLoop& its_loop, KubeClient& its_client, const obs::Logger& its_log, AdminSettings given)
       : loop(its_loop),
+        client(its_client),
         log(its_log),
         settings(std::move(given)),
         authorizer(loop, client),
@@ -60,11 +61,22 @@ struct Admin::Impl {
     port.timer.ArmAfter(kOpenAgain, [this, &port] { Open(port); });
   }
 
+  void CollectOwn(obs::MetricSet& set) const {
+    client.Collect(set);
+    if (metrics.server != nullptr) {
+      metrics.server->counts().Collect("metrics", set);
+    }
+    if (probes.server != nullptr) {
+      probes.server->counts().Collect("probes", set);
+    }
+  }
+
   absl::Status OpenMetrics(std::function<void(obs::MetricSet& metrics)> collect) {
     HttpRoute route{.path = ExactPath("/metrics"),
-                    .handle = AnswerNow([collect = std::move(collect)](const HttpRequest&) {
+                    .handle = AnswerNow([this, collect = std::move(collect)](const HttpRequest&) {
                       obs::MetricSet set;
                       collect(set);
+                      CollectOwn(set);
                       return HttpAnswer{.content_type = kMetricsContentType,
                                         .body = WriteMetrics(set)};
                     })};
@@ -105,6 +117,7 @@ struct Admin::Impl {
   }
 
   EventLoop& loop;
+  KubeClient& client;
   const obs::Logger& log;
   const AdminSettings settings;
   TokenAuthorizer authorizer;

@@ -7,6 +7,7 @@
 
 #include "common/base/strings.h"
 #include "common/config/legacy.h"
+#include "common/io/watch_logging.h"
 #include "common/kube/codec.h"
 
 namespace stentor::io {
@@ -80,7 +81,7 @@ template <typename Decode, typename Set>
 void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Set set) {
   const std::string name = resource.name;
   std::string& refusal = refusals_[static_cast<std::size_t>(source)];
-  WatchHandlers handlers;
+  WatchHandlers handlers = LoggingHandlers(log_, name);
   handlers.on_upsert = [this, source, decode, set](const json& object) {
     const auto key = kube::DecodeKey(object);
     if (source == Source::kPools && handlers_.on_pool) {
@@ -92,17 +93,24 @@ void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Se
                {{"resource", NameOf(source)}});
       handlers_.on_unreadable();
     }
-    if (key.ok()) {
-      (sources_.*set)(*key, std::move(decoded));
-      handlers_.on_change();
+    if (!key.ok()) {
+      return;
     }
+    if (handlers_.on_object) {
+      const auto known = decoded.ok() ? std::optional<ConfigObject>(*decoded) : std::nullopt;
+      handlers_.on_object(source, *key, known ? &*known : nullptr);
+    }
+    (sources_.*set)(*key, std::move(decoded));
+    handlers_.on_change();
   };
   handlers.on_delete = [this, source](const model::ObjectKey& key) {
     if (source == Source::kPools && handlers_.on_pool_gone) {
       handlers_.on_pool_gone(key);
     }
-    sources_.Delete(source, key);
-    handlers_.on_change();
+    if (handlers_.on_object_gone) {
+      handlers_.on_object_gone(source, key);
+    }
+    Forget(source, key);
   };
   handlers.on_synced = [this, source, name, &refusal] {
     if (!refusal.empty()) {
@@ -111,6 +119,9 @@ void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Se
       }
     }
     refusal.clear();
+    if (handlers_.on_source_synced) {
+      handlers_.on_source_synced(source);
+    }
     sources_.Synced(source);
     if (told_.erase(source) > 0) {
       log_.Log(obs::Event::kApiRecovered, name + " can be read now", {{"resource", name}});
@@ -120,22 +131,41 @@ void ConfigWatch::Watch(Source source, ResourceWatch resource, Decode decode, Se
   };
   handlers.on_refused = [this, source, &refusal](const absl::Status& status) {
     refusal = std::string(status.message());
+    if (handlers_.on_source_refused) {
+      handlers_.on_source_refused(source);
+    }
     sources_.Refused(source);
     Report();
     handlers_.on_change();
     // While the answer to all of it is outstanding, any of them may be what it takes.
     return sources_.Settled() && !sources_.Misses(source) ? RetryPace::kPatient : RetryPace::kSoon;
   };
-  handlers.on_polling = [this, name] {
-    log_.Log(obs::Event::kResourceRefused, PollingMessage(name), {{"resource", name}});
-  };
-  handlers.on_trouble = [this, name](const absl::Status& status) {
-    log_.Log(obs::Event::kApiTrouble, std::string(status.message()), {{"resource", name}});
-  };
-  handlers.on_recovered = [this, name] {
-    log_.Log(obs::Event::kApiRecovered, name + " can be read again", {{"resource", name}});
-  };
   watches_.push_back(client_.Watch(std::move(resource), std::move(handlers)));
+}
+
+void ConfigWatch::Seed(Source source, const std::vector<ConfigObject>& objects) {
+  for (const ConfigObject& object : objects) {
+    Put(object);
+  }
+  sources_.Synced(source);
+  handlers_.on_change();
+}
+
+void ConfigWatch::Put(const ConfigObject& object) {
+  if (const auto* pool = std::get_if<model::IpAddressPoolResource>(&object)) {
+    sources_.SetPool(pool->key, *pool);
+  } else if (const auto* advertisement = std::get_if<model::L2AdvertisementResource>(&object)) {
+    sources_.SetAdvertisement(advertisement->key, *advertisement);
+  } else if (const auto* older = std::get_if<model::AddressPoolResource>(&object)) {
+    sources_.SetAddressPool(older->key, *older);
+  } else if (const auto* entry = std::get_if<model::ConfigMapEntry>(&object)) {
+    sources_.SetConfigMap(entry->key, *entry);
+  }
+}
+
+void ConfigWatch::Forget(Source source, const model::ObjectKey& key) {
+  sources_.Delete(source, key);
+  handlers_.on_change();
 }
 
 // What a refusal means is known once all sources have answered.

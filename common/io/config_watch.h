@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,6 +21,10 @@
 #include "common/obs/log.h"
 
 namespace stentor::io {
+
+/// An object of any of the sources.
+using ConfigObject = std::variant<model::IpAddressPoolResource, model::L2AdvertisementResource,
+                                  model::AddressPoolResource, model::ConfigMapEntry>;
 
 struct ConfigWatchOptions {
   std::string name_space;         ///< Of all that is watched.
@@ -36,6 +41,14 @@ struct ConfigWatchHandlers {
   /// IPAddressPools as they come and go, for who keeps their status; optional.
   std::function<void(const nlohmann::json& object)> on_pool = {};
   std::function<void(const model::ObjectKey& key)> on_pool_gone = {};
+  /// For who keeps all of it; optional. The API server tells of an object (none: it can't be
+  /// decoded), that it is gone, and that all objects of a source are known.
+  std::function<void(config::Source, const model::ObjectKey& key, const ConfigObject* object)>
+      on_object = {};
+  std::function<void(config::Source, const model::ObjectKey& key)> on_object_gone = {};
+  std::function<void(config::Source)> on_source_synced = {};
+  /// Or that it is refused: the API server answers, and will not tell of the source.
+  std::function<void(config::Source)> on_source_refused = {};
 };
 
 /// Lives on the event loop's thread; `client` and `log` must outlive it.
@@ -53,12 +66,19 @@ class ConfigWatch {
   /// force before stays). It has been logged.
   [[nodiscard]] std::optional<absl::StatusOr<config::Config>> Take();
 
+  /// What was known of a source before this start, as long as the API server has not told of it:
+  /// counts as if it had. Who calls it calls Forget() for what the API server then doesn't have
+  /// (from on_source_synced).
+  void Seed(config::Source source, const std::vector<ConfigObject>& objects);
+  void Forget(config::Source source, const model::ObjectKey& key);
+
   /// Everything that can be read has been, and it is enough to work with.
   [[nodiscard]] bool Settled() const { return sources_.Settled(); }
 
  private:
   template <typename Decode, typename Set>
   void Watch(config::Source source, ResourceWatch resource, Decode decode, Set set);
+  void Put(const ConfigObject& object);
   void Report();
   [[nodiscard]] std::string WithoutPools() const;
   void Tell(const config::Config& config);

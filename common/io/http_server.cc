@@ -18,6 +18,10 @@ using boost::system::error_code;
 // After accept() failed for want of descriptors: what is open has to end first.
 constexpr Duration kAcceptPause = std::chrono::milliseconds(200);
 
+constexpr obs::MetricInfo kRefused{
+    "stentor_http_refused_connections_total", obs::MetricType::kCounter,
+    "Connections to a port of this process that were closed, or not served, for want of room"};
+
 absl::Status Listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint) {
   error_code error;
   error = acceptor.open(endpoint.protocol(), error);
@@ -116,6 +120,14 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
   Timer pause;
   const std::shared_ptr<HttpShared> shared;
 };
+
+void HttpCounts::Collect(std::string_view server, obs::MetricSet& metrics) const {
+  const auto set = [&](const char* reason, std::uint64_t count) {
+    metrics.Set(kRefused, {{"server", std::string(server)}, {"reason", reason}}, count);
+  };
+  set("tooManyConnections", turned_away);
+  set("outOfMemory", out_of_memory);
+}
 
 HttpServer::HttpServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 

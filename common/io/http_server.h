@@ -27,6 +27,7 @@
 #include "common/base/time.h"
 #include "common/io/event_loop.h"
 #include "common/io/tls_server.h"
+#include "common/obs/metrics.h"
 
 namespace stentor::io {
 
@@ -120,6 +121,9 @@ struct HttpCounts {
   std::uint64_t requests = 0;     ///< With a header that was understood.
   /// Closed or answered 503 for want of HttpLimits::all_bodies_bytes.
   std::uint64_t out_of_memory = 0;
+
+  /// What was refused, as stentor_http_refused_connections_total of `server` ("webhooks", say).
+  void Collect(std::string_view server, obs::MetricSet& metrics) const;
 };
 
 /// Not thread-safe: lives on the event loop's thread. Destroying it closes all connections; no

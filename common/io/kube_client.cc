@@ -16,6 +16,9 @@
 namespace stentor::io {
 namespace {
 
+constexpr obs::MetricInfo kWaiting{"stentor_k8s_client_waiting_requests", obs::MetricType::kGauge,
+                                   "Requests to the API server that wait for others to end"};
+
 // One line that tells a user what is wrong and what to do.
 // kube::StatusFromHttp() begins its messages so.
 bool IsAnswer(std::string_view message) { return message.starts_with("HTTP status "); }
@@ -308,6 +311,10 @@ std::size_t KubeClient::waiting() const {
     count += lane.waiting.size();
   }
   return count;
+}
+
+void KubeClient::Collect(obs::MetricSet& metrics) const {
+  metrics.Set(kWaiting, static_cast<std::uint64_t>(waiting()));
 }
 
 std::string PollingMessage(const std::string& resource) {

@@ -30,6 +30,7 @@
 #include "common/kube/backoff.h"
 #include "common/kube/transport.h"
 #include "common/model/types.h"
+#include "common/obs/metrics.h"
 
 namespace stentor::io {
 
@@ -117,6 +118,8 @@ class KubeClient {
 
   /// Requests that wait for their turn, of all priorities.
   [[nodiscard]] std::size_t waiting() const;
+  /// The same as stentor_k8s_client_waiting_requests.
+  void Collect(obs::MetricSet& metrics) const;
   [[nodiscard]] const std::string& server() const { return server_; }
 
  private:

@@ -10,13 +10,12 @@
 #include "common/base/check.h"
 #include "common/base/strings.h"
 #include "common/kube/codec.h"
+#include "common/kube/json_member.h"
 
 namespace stentor::kube {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kMaxMessageOctets = 1024;  // EventsV1 validation: NoteLengthLimit
 
 // What the decoder kept. That it reads is our own invariant.
 json Kept(const std::string& text) {
@@ -44,17 +43,12 @@ void Change(json& metadata, std::span<const AnnotationChange> changes) {
   }
 }
 
-std::string TextOf(const json& entry, const char* key) {
-  const auto it = entry.find(key);
-  return it != entry.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
 json Ingress(const json& former, std::span<const std::string> ips) {
   json entries = json::array();
   for (const std::string& ip : ips) {
     json entry = json::object({{"ip", ip}});
     for (const json& old : former) {
-      if (old.is_object() && TextOf(old, "ip") == ip) {
+      if (TextMember(old, "ip") == ip) {
         entry = old;
         break;
       }
@@ -62,7 +56,7 @@ json Ingress(const json& former, std::span<const std::string> ips) {
     entries.push_back(std::move(entry));
   }
   for (const json& old : former) {
-    if (old.is_object() && TextOf(old, "ip").empty() && !TextOf(old, "hostname").empty()) {
+    if (TextMember(old, "ip").empty() && !TextMember(old, "hostname").empty()) {
       entries.push_back(old);
     }
   }
@@ -79,7 +73,7 @@ void Change(json& status, const ConditionChange& change) {
   std::optional<json> ours;
   std::size_t place = 0;
   for (json& condition : former) {
-    if (!condition.is_object() || TextOf(condition, "type") != change.type) {
+    if (TextMember(condition, "type") != change.type) {
       conditions.push_back(std::move(condition));
     } else if (!ours) {
       place = conditions.size();
@@ -88,8 +82,8 @@ void Change(json& status, const ConditionChange& change) {
   }
   if (change.value) {
     const model::Condition& value = *change.value;
-    const bool same_status = ours && TextOf(*ours, "status") == value.status;
-    std::string since = same_status ? TextOf(*ours, "lastTransitionTime") : "";
+    const bool same_status = ours && TextMember(*ours, "status") == value.status;
+    std::string since = same_status ? TextMember(*ours, "lastTransitionTime") : "";
     json entry = {
         {"type", change.type},
         {"status", value.status},
@@ -107,25 +101,6 @@ void Change(json& status, const ConditionChange& change) {
   } else {
     status["conditions"] = std::move(conditions);
   }
-}
-
-std::string Cut(std::string text, std::size_t max_octets) {
-  if (text.size() > max_octets) {
-    while (max_octets > 0 && (static_cast<unsigned char>(text[max_octets]) & 0xc0U) == 0x80U) {
-      --max_octets;  // not within a character
-    }
-    text.resize(max_octets);
-  }
-  return text;
-}
-
-std::string Hex(std::uint64_t value) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text(16, '0');
-  for (std::size_t i = text.size(); i-- > 0; value >>= 4U) {
-    text[i] = kDigits[value & 0xfU];
-  }
-  return text;
 }
 
 std::string Padded(std::int64_t value, std::size_t width) {
@@ -149,10 +124,6 @@ std::string FormatTime(WallTime time) {
 
 std::string ServiceStatusPath(const model::ServiceKey& key) {
   return StrCat("/api/v1/namespaces/", key.name_space, "/services/", key.name, "/status");
-}
-
-std::string EventsPath(std::string_view name_space) {
-  return StrCat("/api/v1/namespaces/", name_space, "/events");
 }
 
 std::string BuildServiceStatusBody(const model::Service& service,
@@ -184,35 +155,6 @@ std::string BuildServiceStatusBody(const model::Service& service,
                    {"metadata", std::move(metadata)},
                    {"spec", {{"type", service.type}}},
                    {"status", std::move(status)}});
-}
-
-std::string BuildEventBody(const model::Service& service, const ServiceEvent& event) {
-  const std::string time = FormatTime(event.time);
-  json source = {{"component", event.component}};
-  if (!event.host.empty()) {
-    source["host"] = event.host;
-  }
-  return DumpJson({{"apiVersion", "v1"},
-                   {"kind", "Event"},
-                   {"metadata",
-                    {{"name", StrCat(service.key.name, ".", Hex(event.suffix))},
-                     {"namespace", service.key.name_space}}},
-                   {"involvedObject",
-                    {{"apiVersion", "v1"},
-                     {"kind", "Service"},
-                     {"namespace", service.key.name_space},
-                     {"name", service.key.name},
-                     {"uid", service.uid},
-                     {"resourceVersion", service.resource_version}}},
-                   {"type", event.type == EventType::kNormal ? "Normal" : "Warning"},
-                   {"reason", event.reason},
-                   {"message", Cut(event.message, kMaxMessageOctets)},
-                   {"source", std::move(source)},
-                   {"reportingComponent", event.component},
-                   {"reportingInstance", event.host},
-                   {"firstTimestamp", time},
-                   {"lastTimestamp", time},
-                   {"count", 1}});
 }
 
 }  // namespace stentor::kube

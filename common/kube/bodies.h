@@ -2,15 +2,15 @@
 #pragma once
 
 /// \file
-/// The bodies of what Stentor writes to the API server.
+/// The bodies of what Stentor writes to the API server; those of events are in event_body.h.
 
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "common/base/time.h"
+#include "common/kube/event_body.h"
 #include "common/model/objects.h"
 
 namespace stentor::kube {
@@ -42,25 +42,6 @@ struct ConditionChange {
 
 /// `/api/v1/namespaces/NS/services/NAME/status`
 [[nodiscard]] std::string ServiceStatusPath(const model::ServiceKey& key);
-
-enum class EventType : std::uint8_t { kNormal, kWarning };
-
-/// A core/v1 Event about a Service.
-struct ServiceEvent {
-  EventType type = EventType::kNormal;
-  std::string reason;
-  std::string message;       ///< Cut to the API's 1,024 octets, at a character.
-  std::string component;     ///< source.component and reportingComponent: metallb-controller.
-  std::string host;          ///< source.host; empty: left out.
-  WallTime time;             ///< Now.
-  std::uint64_t suffix = 0;  ///< Random: makes the object's name, `service.hex`, unique.
-};
-
-/// Body of `POST .../events`.
-[[nodiscard]] std::string BuildEventBody(const model::Service& service, const ServiceEvent& event);
-
-/// `/api/v1/namespaces/NS/events`
-[[nodiscard]] std::string EventsPath(std::string_view name_space);
 
 /// RFC 3339 in UTC with whole seconds, as metav1.Time: 2026-01-31T23:59:59Z.
 [[nodiscard]] std::string FormatTime(WallTime time);

@@ -9,33 +9,21 @@
 
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/kube/codec_parts.h"
 #include "common/kube/json_cursor.h"
 
 namespace stentor::kube {
 namespace {
 
 using nlohmann::json;
+using parts::Finish;
+using parts::Key;
+using parts::StringMap;
+using parts::Strings;
 
 constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMinInt32 = std::numeric_limits<std::int32_t>::min();
 constexpr std::int64_t kMaxGeneration = std::numeric_limits<std::int64_t>::max();
-
-std::vector<std::string> Strings(const JsonCursor& list) {
-  std::vector<std::string> strings;
-  list.ForEach([&](const JsonCursor& element) { strings.push_back(element.String()); });
-  return strings;
-}
-
-model::Labels StringMap(const JsonCursor& object) {
-  model::Labels map;
-  object.ForEachMember(
-      [&](const std::string& key, const JsonCursor& value) { map.emplace(key, value.String()); });
-  return map;
-}
-
-model::ObjectKey Key(const JsonCursor& metadata) {
-  return {metadata.At("namespace").String(), metadata.At("name").String()};
-}
 
 model::SelectorOperator Operator(std::string_view text) {
   if (text == "In") {
@@ -77,20 +65,6 @@ std::vector<model::LabelSelector> Selectors(const JsonCursor& list) {
   std::vector<model::LabelSelector> selectors;
   list.ForEach([&](const JsonCursor& element) { selectors.push_back(Selector(element)); });
   return selectors;
-}
-
-// Puts kind and key before the error, and sees to it that the object has a name.
-template <typename Object>
-absl::StatusOr<Object> Finish(Object object, const absl::Status& error, std::string_view kind,
-                              const model::ObjectKey& key) {
-  if (!error.ok()) {
-    return Annotate(error,
-                    key.name.empty() ? std::string(kind) : StrCat(kind, " ", key.ToString()));
-  }
-  if (key.name.empty()) {
-    return absl::InvalidArgumentError(StrCat(kind, ": metadata.name: expected a name"));
-  }
-  return object;
 }
 
 std::vector<net::IpFamily> Families(const JsonCursor& list) {
@@ -178,6 +152,7 @@ absl::StatusOr<model::Service> DecodeService(const json& json, Verbatim verbatim
   service.key = Key(metadata);
   service.uid = metadata.At("uid").String();
   service.resource_version = metadata.At("resourceVersion").String();
+  service.created = parts::ParseTime(metadata.At("creationTimestamp").String());
   service.labels = StringMap(metadata.At("labels"));
   service.annotations = StringMap(metadata.At("annotations"));
 
@@ -224,53 +199,6 @@ absl::StatusOr<model::Service> DecodeService(const json& json, Verbatim verbatim
   return Finish(std::move(service), error, "Service", key);
 }
 
-absl::StatusOr<model::EndpointSlice> DecodeEndpointSlice(const json& json) {
-  absl::Status error;
-  const JsonCursor root(json, &error);
-  model::EndpointSlice slice;
-  const JsonCursor metadata = root.At("metadata");
-  slice.key = Key(metadata);
-  slice.service_name = metadata.At("labels").At("kubernetes.io/service-name").String();
-  root.At("endpoints").ForEach([&](const JsonCursor& cursor) {
-    const JsonCursor conditions = cursor.At("conditions");
-    model::Endpoint endpoint;
-    endpoint.node = cursor.At("nodeName").String();
-    // Absent "ready" means ready (EndpointConditions); a terminating endpoint may still serve.
-    endpoint.can_serve = conditions.At("ready").Bool(true) || conditions.At("serving").Bool(false);
-    slice.endpoints.push_back(std::move(endpoint));
-  });
-  const model::ObjectKey key = slice.key;
-  return Finish(std::move(slice), error, "EndpointSlice", key);
-}
-
-model::ObjectKey EndpointsKey(const model::ObjectKey& service) {
-  return {service.name_space, StrCat("endpoints/", service.name)};
-}
-
-absl::StatusOr<model::EndpointSlice> DecodeEndpoints(const json& json) {
-  absl::Status error;
-  const JsonCursor root(json, &error);
-  model::EndpointSlice slice;
-  const model::ObjectKey key = Key(root.At("metadata"));
-  slice.key = EndpointsKey(key);
-  slice.service_name = key.name;
-  const auto add = [&slice](const JsonCursor& list, bool can_serve) {
-    list.ForEach([&](const JsonCursor& address) {
-      slice.endpoints.push_back({.node = address.At("nodeName").String(), .can_serve = can_serve});
-    });
-  };
-  root.At("subsets").ForEach([&](const JsonCursor& subset) {
-    add(subset.At("addresses"), true);
-    add(subset.At("notReadyAddresses"), false);
-  });
-  // A pod is listed once for each set of ports; what counts is on which nodes somebody can serve.
-  std::ranges::sort(slice.endpoints);
-  const auto repeated = std::ranges::unique(slice.endpoints);
-  slice.endpoints.erase(repeated.begin(), repeated.end());
-  slice.endpoints.shrink_to_fit();
-  return Finish(std::move(slice), error, "Endpoints", key);
-}
-
 absl::StatusOr<model::ConfigMapEntry> DecodeConfigMapEntry(const json& json, const char* name) {
   absl::Status error;
   const JsonCursor root(json, &error);
@@ -282,23 +210,6 @@ absl::StatusOr<model::ConfigMapEntry> DecodeConfigMapEntry(const json& json, con
   }
   const model::ObjectKey key = entry.key;
   return Finish(std::move(entry), error, "ConfigMap", key);
-}
-
-absl::StatusOr<model::Node> DecodeNode(const json& json) {
-  absl::Status error;
-  const JsonCursor root(json, &error);
-  model::Node node;
-  const JsonCursor metadata = root.At("metadata");
-  node.name = metadata.At("name").String();
-  node.labels = StringMap(metadata.At("labels"));
-  const JsonCursor status = root.At("status");
-  status.At("conditions").ForEach([&](const JsonCursor& condition) {
-    if (condition.At("type").String() == "NetworkUnavailable") {
-      node.network_unavailable = condition.At("status").String() == "True";
-    }
-  });
-  const model::ObjectKey key{"", node.name};
-  return Finish(std::move(node), error, "Node", key);
 }
 
 absl::StatusOr<model::Pod> DecodePod(const json& json) {
@@ -355,7 +266,10 @@ absl::StatusOr<model::L2AdvertisementResource> DecodeL2Advertisement(const json&
   absl::Status error;
   const JsonCursor root(json, &error);
   model::L2AdvertisementResource advertisement;
-  advertisement.key = Key(root.At("metadata"));
+  const JsonCursor metadata = root.At("metadata");
+  advertisement.key = Key(metadata);
+  advertisement.address_conflicts =
+      metadata.At("annotations").At(model::kAddressConflicts.data()).String();
   const JsonCursor spec = root.At("spec");
   advertisement.ip_address_pools = Strings(spec.At("ipAddressPools"));
   advertisement.ip_address_pool_selectors = Selectors(spec.At("ipAddressPoolSelectors"));

@@ -9,11 +9,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
+#include "common/base/time.h"
 #include "common/model/objects.h"
 
 namespace stentor::kube {
@@ -39,6 +42,23 @@ enum class Verbatim : std::uint8_t { kKeep, kDrop };
 [[nodiscard]] absl::StatusOr<model::Service> DecodeService(const nlohmann::json& json,
                                                            Verbatim verbatim);
 [[nodiscard]] absl::StatusOr<model::EndpointSlice> DecodeEndpointSlice(const nlohmann::json& json);
+
+/// What tells whose slice an object is, without decoding it.
+struct SliceHeader {
+  model::ObjectKey key;
+  std::string service_name;  ///< As EndpointSlice::service_name; may be empty.
+  /// By the label endpointslice.kubernetes.io/managed-by: Kubernetes' controller made it after the
+  /// Service, from its selector. Others (mirrored, made by hand) may be older than the Service.
+  bool by_controller = false;
+  std::optional<WallTime> created;
+};
+/// Never fails: what is absent or of a wrong type is empty.
+[[nodiscard]] SliceHeader PeekEndpointSlice(const nlohmann::json& json);
+/// Of core/v1 Endpoints; its key is EndpointsKey().
+[[nodiscard]] SliceHeader PeekEndpoints(const nlohmann::json& json);
+
+/// Addresses beyond the first kMaxNodeAddresses are ignored.
+inline constexpr std::size_t kMaxNodeAddresses = 32;
 [[nodiscard]] absl::StatusOr<model::Node> DecodeNode(const nlohmann::json& json);
 [[nodiscard]] absl::StatusOr<model::Pod> DecodePod(const nlohmann::json& json);
 [[nodiscard]] absl::StatusOr<model::IpAddressPoolResource> DecodeIpAddressPool(

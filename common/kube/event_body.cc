@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/strings.h"
+#include "common/kube/bodies.h"
 #include "common/kube/codec.h"
 #include "common/kube/text.h"
 
@@ -41,7 +42,7 @@ std::string EventName(const std::string& object, std::uint64_t suffix) {
 
 }  // namespace
 
-std::string BuildEventBody(const EventObject& about, const ServiceEvent& event) {
+std::string BuildEventBody(const EventObject& about, const EventContent& event) {
   const std::string time = FormatTime(event.time);
   json object = {{"apiVersion", about.api_version},
                  {"kind", about.kind},
@@ -70,6 +71,19 @@ std::string BuildEventBody(const EventObject& about, const ServiceEvent& event) 
        {"firstTimestamp", time},
        {"lastTimestamp", time},
        {"count", 1}});
+}
+
+std::string BuildEventBody(const model::Service& service, const EventContent& event) {
+  return BuildEventBody(EventObject{.api_version = "v1",
+                                    .kind = "Service",
+                                    .key = service.key,
+                                    .uid = service.uid,
+                                    .resource_version = service.resource_version},
+                        event);
+}
+
+std::string EventsPath(std::string_view name_space) {
+  return StrCat("/api/v1/namespaces/", name_space, "/events");
 }
 
 }  // namespace stentor::kube

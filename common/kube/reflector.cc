@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/kube/codec.h"
+#include "common/kube/json_member.h"
 #include "common/kube/url.h"
 
 namespace stentor::kube {
@@ -20,23 +21,6 @@ constexpr Duration kShortWatch = std::chrono::seconds(5);
 // So many lists in succession that expire between two pages, and the next is asked for in one
 // piece.
 constexpr int kMaxTorn = 3;
-
-std::string TextAt(const json& object, const char* key) {
-  if (!object.is_object()) {
-    return "";
-  }
-  const auto it = object.find(key);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
-const json& MemberOf(const json& object, const char* key) {
-  static const json kNothing;
-  if (!object.is_object()) {
-    return kNothing;
-  }
-  const auto it = object.find(key);
-  return it == object.end() ? kNothing : *it;
-}
 
 bool IsRefusal(const absl::Status& status) {
   return status.code() == absl::StatusCode::kPermissionDenied ||
@@ -151,7 +135,7 @@ ReflectorOutput Reflector::OnPage(TimePoint now, const absl::StatusOr<Response>&
     return output;
   }
   phase_ = Phase::kListDue;
-  absl::Status status = page.ok() ? StatusOf(*page) : page.status();
+  absl::Status status = StatusOf(page);
   if (status.ok()) {
     status = ApplyPage(*page, output);
   }
@@ -181,8 +165,8 @@ ReflectorOutput Reflector::OnPage(TimePoint now, const absl::StatusOr<Response>&
 
 absl::Status Reflector::ApplyPage(const Response& response, ReflectorOutput& output) {
   STENTOR_ASSIGN_OR_RETURN(json list, ParseJson(response.body));
-  const json& metadata = MemberOf(list, "metadata");
-  std::string version = TextAt(metadata, "resourceVersion");
+  const json& metadata = Member(list, "metadata");
+  std::string version = TextMember(metadata, "resourceVersion");
   if (version.empty()) {
     return absl::DataLossError("a list without metadata.resourceVersion");
   }
@@ -194,7 +178,7 @@ absl::Status Reflector::ApplyPage(const Response& response, ReflectorOutput& out
       STENTOR_RETURN_IF_ERROR(ApplyItem(item, output));
     }
   }
-  continue_ = TextAt(metadata, "continue");
+  continue_ = TextMember(metadata, "continue");
   if (!continue_.empty()) {
     return absl::OkStatus();
   }
@@ -209,7 +193,7 @@ absl::Status Reflector::ApplyPage(const Response& response, ReflectorOutput& out
 
 absl::Status Reflector::ApplyItem(json& item, ReflectorOutput& output) {
   STENTOR_ASSIGN_OR_RETURN(const model::ObjectKey key, DecodeKey(item));
-  std::string version = TextAt(MemberOf(item, "metadata"), "resourceVersion");
+  std::string version = TextMember(Member(item, "metadata"), "resourceVersion");
   const auto [it, is_new] = known_.try_emplace(key);
   it->second.generation = generation_;
   if (is_new || version.empty() || it->second.resource_version != version) {
@@ -283,18 +267,18 @@ ReflectorOutput Reflector::OnWatchBytes(TimePoint now, std::string_view bytes) {
 
 absl::Status Reflector::ApplyLine(std::string_view line, ReflectorOutput& output) {
   STENTOR_ASSIGN_OR_RETURN(json event, ParseJson(line));
-  const std::string type = TextAt(event, "type");
+  const std::string type = TextMember(event, "type");
   const auto object = event.is_object() ? event.find("object") : event.end();
   if (type.empty() || object == event.end() || !object->is_object()) {
     return absl::DataLossError("a watch event without type or object");
   }
   if (type == "ERROR") {
-    const json& code = MemberOf(*object, "code");
+    const json& code = Member(*object, "code");
     const absl::Status status =
         StatusFromHttp(code.is_number_integer() ? code.get<int>() : 500, DumpJson(*object));
     return status.ok() ? absl::UnavailableError("a watch error without a code") : status;
   }
-  std::string version = TextAt(MemberOf(*object, "metadata"), "resourceVersion");
+  std::string version = TextMember(Member(*object, "metadata"), "resourceVersion");
   if (version.empty()) {
     return absl::DataLossError("a watch event without metadata.resourceVersion");
   }

@@ -13,11 +13,20 @@ bool IsNumber(std::string_view text) {
 
 }  // namespace
 
-bool IsNewer(std::string_view version, std::string_view than) {
-  if (!IsNumber(version) || !IsNumber(than)) {
-    return version != than;
+std::optional<std::strong_ordering> CompareVersions(std::string_view a, std::string_view b) {
+  if (a == b) {
+    return std::strong_ordering::equal;
   }
-  return version.size() != than.size() ? version.size() > than.size() : version > than;
+  if (!IsNumber(a) || !IsNumber(b)) {
+    return std::nullopt;
+  }
+  // As numbers of any length. None that Kubernetes writes begins with a zero.
+  return a.size() != b.size() ? a.size() <=> b.size() : a <=> b;
+}
+
+bool IsNewer(std::string_view version, std::string_view than) {
+  const auto order = CompareVersions(version, than);
+  return !order || *order > 0;
 }
 
 }  // namespace stentor::kube

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/kube/text.h"
 
+#include <utility>
+
 #include <nlohmann/json.hpp>
 
 #include "common/base/check.h"
+#include "common/base/strings.h"
 #include "common/kube/codec.h"
 
 namespace stentor::kube {
 namespace {
 
 constexpr std::string_view kEllipsis = "...";
-
-// How many octets of `text`, at most `limit`, end at the end of a character.
-std::size_t WholeCharacters(std::string_view text, std::size_t limit) {
-  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0U) == 0x80U) {
-    --limit;
-  }
-  return limit;
-}
 
 }  // namespace
 
@@ -30,8 +25,7 @@ std::string FitText(std::string_view text, std::size_t max_octets) {
   STENTOR_CHECK(parsed.ok() && parsed->is_string()) << "a text that was just printed";
   std::string fit = parsed->get<std::string>();
   if (fit.size() > max_octets) {
-    fit.resize(WholeCharacters(fit, max_octets - kEllipsis.size()));
-    fit.append(kEllipsis);
+    fit = CutText(std::move(fit), max_octets - kEllipsis.size()).append(kEllipsis);
   }
   return fit;
 }

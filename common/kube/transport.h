@@ -25,6 +25,12 @@ enum class Priority : std::uint8_t {
   kBackground,  ///< The same, few at a time: what nobody waits for, such as events.
 };
 
+/// Request::accept for who needs only the metadata of an object, or of a list of them.
+inline constexpr const char* kMetadataOnly =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+inline constexpr const char* kMetadataOnlyList =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 /// One request. `path` begins with '/' and carries its query, percent-encoded.
 struct Request {
   std::string method = "GET";
@@ -85,9 +91,12 @@ class KubeTransport {
 /// InvalidArgument. 429, 5xx and all others: Unavailable.
 [[nodiscard]] absl::Status StatusFromHttp(int code, std::string_view body);
 
-/// The same for an answer.
+/// The same for an answer, or why there is none.
 [[nodiscard]] inline absl::Status StatusOf(const Response& response) {
   return StatusFromHttp(response.code, response.body);
+}
+[[nodiscard]] inline absl::Status StatusOf(const absl::StatusOr<Response>& response) {
+  return response.ok() ? StatusOf(*response) : response.status();
 }
 
 /// The header Retry-After, where it gives seconds; at most an hour, beyond which it would be as

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/time.h"
 #include "common/model/selector.h"
 #include "common/model/types.h"
 #include "common/net/ip_address.h"
@@ -58,7 +59,9 @@ struct Service {
   TrafficPolicy external_traffic_policy = TrafficPolicy::kCluster;
   Labels selector;  ///< spec.selector
   std::vector<ServicePort> ports;
-  std::vector<std::string> ingress_ips;  ///< status.loadBalancer.ingress[].ip, in order
+  /// status.loadBalancer.ingress[].ip, in order; entries that have only a hostname are left out.
+  std::vector<std::string> ingress_ips;
+  std::optional<WallTime> created;  ///< metadata.creationTimestamp, by the API server's clock.
 
   /// What only a writer of Services needs; empty where the decoder was told to drop it (the
   /// speaker, which never writes them).
@@ -84,8 +87,10 @@ struct Endpoint {
 /// A discovery.k8s.io/v1 EndpointSlice.
 struct EndpointSlice {
   ObjectKey key;
-  std::string service_name;  ///< Label kubernetes.io/service-name; same namespace as the slice.
-  std::vector<Endpoint> endpoints;
+  std::string resource_version;  ///< Empty where it isn't known: older than any other.
+  std::string service_name;      ///< Label kubernetes.io/service-name; same namespace as the slice.
+  std::vector<Endpoint> endpoints;  ///< Sorted; those that are alike are one.
+  std::optional<WallTime> created;  ///< metadata.creationTimestamp, by the API server's clock.
 
   friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };
@@ -95,6 +100,9 @@ struct Node {
   NodeName name;
   Labels labels;
   bool network_unavailable = false;  ///< Condition NetworkUnavailable is True.
+  bool ready = false;                ///< Condition Ready is True.
+  /// status.addresses of type InternalIP and ExternalIP, as far as they are IP addresses; bounded.
+  std::vector<net::IpAddress> addresses = {};
 
   friend bool operator==(const Node&, const Node&) = default;
 };
@@ -154,6 +162,10 @@ struct PreferredNodeSelector {
   friend bool operator==(const PreferredNodeSelector&, const PreferredNodeSelector&) = default;
 };
 
+/// Annotation of an L2Advertisement: what is to be done where another host has an address that it
+/// announces, `warn` (the default) or `strict`.
+inline constexpr std::string_view kAddressConflicts = "stentor.io/address-conflicts";
+
 /// metallb.io/v1beta1 L2Advertisement, unvalidated.
 struct L2AdvertisementResource {
   ObjectKey key;
@@ -163,6 +175,7 @@ struct L2AdvertisementResource {
   std::vector<std::string> interfaces;
   std::vector<LabelSelector> service_selectors;
   std::vector<PreferredNodeSelector> preferred_node_selectors;
+  std::string address_conflicts;  ///< Annotation kAddressConflicts, as written; empty: absent.
 
   friend bool operator==(const L2AdvertisementResource&, const L2AdvertisementResource&) = default;
 };

@@ -8,21 +8,32 @@
 #include "common/base/strings.h"
 
 namespace stentor::obs {
+namespace {
+
+std::string OneLine(std::string_view text) {
+  std::string line(text.substr(0, Health::kMaxReason));
+  std::ranges::replace_if(
+      line, [](unsigned char octet) { return octet < ' ' || octet == 0x7f; }, ' ');
+  return line;
+}
+
+}  // namespace
 
 void Health::Set(std::string_view condition, bool holds, std::string_view why_not) {
   std::optional<std::string> missing;
   if (!holds) {
-    missing = why_not.substr(0, kMaxReason);
-    std::ranges::replace_if(
-        *missing, [](unsigned char octet) { return octet < ' ' || octet == 0x7f; }, ' ');
+    missing = OneLine(why_not);
   }
   conditions_.insert_or_assign(std::string(condition), std::move(missing));
 }
 
+void Health::SetStuck(std::string_view why) { stuck_ = OneLine(why); }
+
 HealthReport Health::Live(TimePoint now) const {
   const Duration silence = now - progress_;
   if (silence <= patience_) {
-    return {.ok = true, .text = "ok\n"};
+    return stuck_.empty() ? HealthReport{.ok = true, .text = "ok\n"}
+                          : HealthReport{.ok = false, .text = stuck_ + "\n"};
   }
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silence).count();
   return {.ok = false, .text = StrCat("no timer was served for ", seconds, " s\n")};

@@ -22,8 +22,9 @@ struct HealthReport {
   friend bool operator==(const HealthReport&, const HealthReport&) = default;
 };
 
-/// Live: timers are served. A program that fails this is restarted, so nothing counts here that a
-/// restart does not heal. Ready: every named condition holds. Not thread-safe.
+/// Live: timers are served, and nothing is stuck. A program that fails this is restarted, so
+/// nothing counts here that a restart does not heal. Ready: every named condition holds. Not
+/// thread-safe.
 class Health {
  public:
   /// Progress() is to be called at an interval well below `patience`; the count starts at `now`.
@@ -37,6 +38,9 @@ class Health {
   /// has of control characters becomes spaces, and it is cut at kMaxReason octets.
   void Set(std::string_view condition, bool holds, std::string_view why_not = {});
 
+  /// Something that only a restart heals, in one line; empty: nothing.
+  void SetStuck(std::string_view why);
+
   static constexpr std::size_t kMaxReason = 1024;
 
   [[nodiscard]] HealthReport Live(TimePoint now) const;
@@ -46,6 +50,7 @@ class Health {
  private:
   Duration patience_;
   TimePoint progress_;
+  std::string stuck_;
   // What is told of each that does not hold; absent for one that does.
   std::map<std::string, std::optional<std::string>, std::less<>> conditions_;
 };

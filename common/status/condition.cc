@@ -21,10 +21,10 @@ Condition ReconcilerCondition(std::string_view type, const absl::Status& outcome
   return condition;
 }
 
-Condition LegacyCondition(LegacySource source, const std::vector<std::string>& remarks) {
+Condition LegacyCondition(config::OlderForm form, const std::vector<std::string>& remarks) {
   Condition condition{.type = std::string(kLegacyConfiguration),
                       .holds = true,
-                      .reason = source == LegacySource::kConfigMap ? "ConfigMap" : "AddressPool",
+                      .reason = form == config::OlderForm::kConfigMap ? "ConfigMap" : "AddressPool",
                       .is_verdict = false};
   for (const std::string& remark : remarks) {
     StrAppend(&condition.message, condition.message.empty() ? "" : "\n", remark);

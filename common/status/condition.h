@@ -5,12 +5,12 @@
 /// The conditions of a ConfigurationState, and what follows from them.
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/config/config.h"
 
 namespace stentor::status {
 
@@ -50,10 +50,10 @@ struct Condition {
 /// False `UnknownError`, with the message as it is, for all other codes.
 [[nodiscard]] Condition ReconcilerCondition(std::string_view type, const absl::Status& outcome);
 
-/// Remarks on older forms of configuration that are in use (config::Config::remarks), one on a
-/// line: True, reason `ConfigMap` or `AddressPool`.
-enum class LegacySource : std::uint8_t { kConfigMap, kAddressPool };
-[[nodiscard]] Condition LegacyCondition(LegacySource source,
+/// That an older form of configuration is in use, with the remarks on the configuration
+/// (config::Config), one on a line: True, reason `ConfigMap` or `AddressPool`. Precondition: `form`
+/// is one of these.
+[[nodiscard]] Condition LegacyCondition(config::OlderForm form,
                                         const std::vector<std::string>& remarks);
 
 /// The conditions in one word: Unknown where there is no verdict; Invalid where one is False

@@ -3,28 +3,17 @@
 
 #include "absl/status/status.h"
 #include "common/base/strings.h"
+#include "common/kube/json_member.h"
 
 namespace stentor::status {
 namespace {
 
+using kube::Member;
+using kube::TextMember;
 using nlohmann::json;
 
 // Far beyond what anybody keeps there; what is beyond is not kept in memory, nor written back.
 constexpr std::size_t kMaxConditions = 64;
-
-const json& Member(const json& object, const char* key) {
-  static const json kNothing;
-  if (!object.is_object()) {
-    return kNothing;
-  }
-  const auto it = object.find(key);
-  return it == object.end() ? kNothing : *it;
-}
-
-std::string Text(const json& object, const char* key) {
-  const json& value = Member(object, key);
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
 
 }  // namespace
 
@@ -40,9 +29,9 @@ const SeenCondition* ConfigurationState::Find(std::string_view type) const {
 absl::StatusOr<ConfigurationState> DecodeConfigurationState(const json& json_object) {
   const json& metadata = Member(json_object, "metadata");
   ConfigurationState state;
-  state.key = {Text(metadata, "namespace"), Text(metadata, "name")};
-  state.uid = Text(metadata, "uid");
-  state.resource_version = Text(metadata, "resourceVersion");
+  state.key = {TextMember(metadata, "namespace"), TextMember(metadata, "name")};
+  state.uid = TextMember(metadata, "uid");
+  state.resource_version = TextMember(metadata, "resourceVersion");
   if (state.key.name.empty() || state.resource_version.empty()) {
     return absl::InvalidArgumentError(
         "a ConfigurationState without metadata.name or resourceVersion");
@@ -62,19 +51,20 @@ absl::StatusOr<ConfigurationState> DecodeConfigurationState(const json& json_obj
     }
   }
   const json& object_status = Member(json_object, "status");
-  state.result = Text(object_status, "result");
-  state.error_summary = Text(object_status, "errorSummary");
+  state.result = TextMember(object_status, "result");
+  state.error_summary = TextMember(object_status, "errorSummary");
   if (const json& conditions = Member(object_status, "conditions"); conditions.is_array()) {
     for (const json& condition : conditions) {
-      std::string type = Text(condition, "type");
+      std::string type = TextMember(condition, "type");
       if (!type.empty() && state.Find(type) == nullptr &&
           state.conditions.size() < kMaxConditions) {
-        state.conditions.push_back({.type = std::move(type),
-                                    .status = Text(condition, "status"),
-                                    .reason = Text(condition, "reason"),
-                                    .message = Text(condition, "message"),
-                                    .last_transition_time = Text(condition, "lastTransitionTime"),
-                                    .verbatim = condition});
+        state.conditions.push_back(
+            {.type = std::move(type),
+             .status = TextMember(condition, "status"),
+             .reason = TextMember(condition, "reason"),
+             .message = TextMember(condition, "message"),
+             .last_transition_time = TextMember(condition, "lastTransitionTime"),
+             .verbatim = condition});
       }
     }
   }

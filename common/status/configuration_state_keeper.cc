@@ -127,7 +127,7 @@ void ConfigurationStateKeeper::OnAnswer(TimePoint now, std::uint64_t ticket,
     return;
   }
   const Flight flight = *std::exchange(flight_, std::nullopt);
-  const absl::Status status = answer.ok() ? kube::StatusOf(*answer) : answer.status();
+  const absl::Status status = kube::StatusOf(answer);
   const int code = answer.ok() ? answer->code : 0;
   if (status.ok()) {
     OnObject(now, flight, answer->body);

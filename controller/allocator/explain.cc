@@ -168,28 +168,18 @@ std::string_view ReasonOf(const State& state, const AllocationRequest& request,
 
 }  // namespace
 
-std::string Shortened(std::string text, std::size_t max_octets) {
-  if (text.size() > max_octets) {
-    while (max_octets > 0 && (static_cast<unsigned char>(text[max_octets]) & 0xc0U) == 0x80U) {
-      --max_octets;
-    }
-    text.resize(max_octets);
-  }
-  return text;
-}
-
 Refusal Explain(const AddressAllocator& allocator, const AllocationRequest& request,
                 const absl::Status& why) {
   const State& state = allocator.state();
   Refusal refusal{.reason = ReasonOf(state, request, why),
-                  .message = Shortened(std::string(why.message()), kMaxCauseOctets)};
+                  .message = CutText(std::string(why.message()), kMaxCauseOctets)};
   if (why.code() == absl::StatusCode::kInvalidArgument) {
     return refusal;  // no pool was looked at
   }
   const std::vector<std::uint32_t> pools = PoolsOf(state, request);
   for (std::size_t i = 0; i < pools.size(); ++i) {
     const std::string clause =
-        StrCat("; pool ", Shortened(state.pool(pools[i]).config.name, kMaxNameOctets), ": ",
+        StrCat("; pool ", CutText(state.pool(pools[i]).config.name, kMaxNameOctets), ": ",
                request.addresses.empty() ? WhyNothing(state, pools[i], request)
                                          : WhyNotThese(state, pools[i], request));
     const std::size_t reserved = i + 1 < pools.size() ? kMorePoolsOctets : 0;

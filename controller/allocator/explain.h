@@ -41,7 +41,4 @@ inline constexpr std::size_t kMaxRefusalOctets = 1024;
 [[nodiscard]] Refusal Explain(const AddressAllocator& allocator, const AllocationRequest& request,
                               const absl::Status& why);
 
-/// `text`, cut to `max_octets` at the end of a character.
-[[nodiscard]] std::string Shortened(std::string text, std::size_t max_octets);
-
 }  // namespace stentor::controller

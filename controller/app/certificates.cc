@@ -8,6 +8,7 @@
 #include "common/base/strings.h"
 #include "common/io/key_wiper.h"
 #include "common/io/random.h"
+#include "common/io/watch_logging.h"
 #include "common/kube/codec.h"
 
 namespace stentor::controller {
@@ -32,13 +33,9 @@ std::string ResourceOf(TargetKind kind) {
              : "validatingwebhookconfigurations.admissionregistration.k8s.io";
 }
 
-absl::Status StatusOfAnswer(const absl::StatusOr<kube::Response>& response) {
-  return response.ok() ? kube::StatusOf(*response) : response.status();
-}
-
 }  // namespace
 
-Certificates::Certificates(const Context& context, const std::string& secret,
+Certificates::Certificates(const io::Context& context, const std::string& secret,
                            WebhookService service, Handlers handlers)
     : context_(context),
       secret_{service.name_space, secret},
@@ -69,7 +66,7 @@ std::optional<bool> Certificates::Wanted() const {
 absl::Status Certificates::Ready() const { return certificates_.Ready(context_.loop.WallNow()); }
 
 void Certificates::WatchSecret() {
-  io::WatchHandlers handlers = LoggingHandlers(context_.log, "secrets");
+  io::WatchHandlers handlers = io::LoggingHandlers(context_.log, "secrets");
   handlers.on_upsert = [this](const nlohmann::json& object) {
     const auto key = kube::DecodeKey(object);
     if (!key.ok() || *key != secret_) {
@@ -113,7 +110,7 @@ void Certificates::WatchSecret() {
 void Certificates::WatchTarget(std::size_t target) {
   const BundleTarget& its = targets_[target];
   const std::string resource = ResourceOf(its.kind);
-  io::WatchHandlers handlers = LoggingHandlers(context_.log, resource);
+  io::WatchHandlers handlers = io::LoggingHandlers(context_.log, resource);
   handlers.on_upsert = [this, target](const nlohmann::json& object) {
     const auto key = kube::DecodeKey(object);
     if (!key.ok() || key->name != targets_[target].name) {
@@ -171,7 +168,7 @@ void Certificates::Carry(CertificateActions actions) {
     context_.client.Request(
         std::move(request), lifetime_.Bind([this, reason = actions.write_secret->reason](
                                                const absl::StatusOr<kube::Response>& response) {
-          const absl::Status status = StatusOfAnswer(response);
+          const absl::Status status = kube::StatusOf(response);
           if (status.ok()) {
             context_.log.Log(obs::Event::kWebhookCertificateMade, reason,
                              {{"secret", secret_.ToString()}});
@@ -189,7 +186,7 @@ void Certificates::Carry(CertificateActions actions) {
         std::move(injection.request),
         lifetime_.Bind([this, target = injection.target,
                         reason = injection.reason](const absl::StatusOr<kube::Response>& response) {
-          const absl::Status status = StatusOfAnswer(response);
+          const absl::Status status = kube::StatusOf(response);
           const std::string& name = targets_[target].name;
           if (status.ok()) {
             context_.log.Log(obs::Event::kWebhookBundleInjected, reason, {{"object", name}});

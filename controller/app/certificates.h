@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/crypto/x509.h"
+#include "common/io/context.h"
 #include "common/io/lifetime.h"
-#include "controller/app/context.h"
 #include "controller/certs/webhook_certificates.h"
 
 namespace stentor::controller {
@@ -25,7 +25,7 @@ class Certificates {
   };
 
   /// `secret` is in the namespace of `service`.
-  Certificates(const Context& context, const std::string& secret, WebhookService service,
+  Certificates(const io::Context& context, const std::string& secret, WebhookService service,
                Handlers handlers);
   ~Certificates();
   Certificates(const Certificates&) = delete;
@@ -47,7 +47,7 @@ class Certificates {
   void Poll();
   void Carry(CertificateActions actions);
 
-  const Context context_;
+  const io::Context context_;
   const model::ObjectKey secret_;
   const std::vector<BundleTarget> targets_;
   const Handlers handlers_;

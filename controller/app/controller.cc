@@ -105,6 +105,9 @@ void Controller::Stop(std::function<void()> done) {
 void Controller::Collect(obs::MetricSet& metrics) const {
   metrics_.Collect(metrics);
   leadership_.Collect(metrics);
+  if (webhooks_) {
+    webhooks_->Collect(metrics);
+  }
   if (term_ && term_->config() != nullptr) {
     Metrics::Collect(*term_->config(), term_->reconciler().Allocator(), term_->PendingWrites(),
                      metrics);

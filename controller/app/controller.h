@@ -8,10 +8,10 @@
 
 #include "absl/status/status.h"
 #include "common/io/config_watch.h"
+#include "common/io/context.h"
 #include "common/io/lifetime.h"
 #include "common/obs/health.h"
 #include "common/obs/metrics.h"
-#include "controller/app/context.h"
 #include "controller/app/flags.h"
 #include "controller/app/leadership.h"
 #include "controller/app/metrics.h"
@@ -58,7 +58,7 @@ class Controller {
   void UpdateUsage();
 
   const Flags flags_;
-  const Context context_;
+  const io::Context context_;
   obs::Health& health_;
   Metrics metrics_;
   Statuses statuses_;

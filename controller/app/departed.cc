@@ -18,17 +18,11 @@ constexpr int kAtOnce = 8;
 constexpr int kRefusalsBelieved = 4;
 constexpr std::string_view kOtherServices =
     "/api/v1/services?fieldSelector=spec.type%21%3DLoadBalancer&limit=500";
-constexpr const char* kMetadataOnly =
-    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 bool HasOurAnnotation(const nlohmann::json& object) {
   const nlohmann::json::json_pointer annotations("/metadata/annotations");
   return object.contains(annotations) && object[annotations].is_object() &&
          object[annotations].contains(std::string(kAllocatedFromAnnotation));
-}
-
-absl::Status StatusOfAnswer(const absl::StatusOr<kube::Response>& response) {
-  return response.ok() ? kube::StatusOf(*response) : response.status();
 }
 
 }  // namespace
@@ -64,7 +58,7 @@ void Departed::Ask(const model::ServiceKey& key) {
 // Only one that lasts is believed, by whoever may watch Services and may not ask for one.
 void Departed::TakeAnswer(const model::ServiceKey& key,
                           const absl::StatusOr<kube::Response>& response) {
-  const absl::Status status = StatusOfAnswer(response);
+  const absl::Status status = kube::StatusOf(response);
   const bool refused = absl::IsPermissionDenied(status);
   refusals_ = refused ? refusals_ + 1 : 0;
   if (absl::IsNotFound(status) || (refused && refusals_ >= kRefusalsBelieved)) {
@@ -94,9 +88,9 @@ void Departed::List(const std::string& continue_token) {
   if (!continue_token.empty()) {
     StrAppend(&path, "&continue=", kube::PercentEncode(continue_token));
   }
-  client_.Request({.path = std::move(path), .accept = kMetadataOnly},
+  client_.Request({.path = std::move(path), .accept = kube::kMetadataOnlyList},
                   lifetime_.Bind([this](const absl::StatusOr<kube::Response>& response) {
-                    const absl::Status status = StatusOfAnswer(response);
+                    const absl::Status status = kube::StatusOf(response);
                     if (status.ok()) {
                       TakePage(*response);
                     } else if (!absl::IsNotFound(status)) {  // also where its pages grew too old

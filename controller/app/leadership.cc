@@ -30,7 +30,8 @@ std::string WhyStopped(StopReason reason) {
 
 }  // namespace
 
-Leadership::Leadership(const Context& context, LeaderOptions options, LeadershipHandlers handlers)
+Leadership::Leadership(const io::Context& context, LeaderOptions options,
+                       LeadershipHandlers handlers)
     : context_(context),
       options_(std::move(options)),
       handlers_(std::move(handlers)),

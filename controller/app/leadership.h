@@ -4,9 +4,9 @@
 #include <functional>
 #include <memory>
 
+#include "common/io/context.h"
 #include "common/io/lifetime.h"
 #include "common/obs/metrics.h"
-#include "controller/app/context.h"
 #include "controller/leader/leader_elector.h"
 
 namespace stentor::controller {
@@ -23,7 +23,7 @@ struct LeadershipHandlers {
 /// loop's thread.
 class Leadership {
  public:
-  Leadership(const Context& context, LeaderOptions options, LeadershipHandlers handlers);
+  Leadership(const io::Context& context, LeaderOptions options, LeadershipHandlers handlers);
   ~Leadership();
   Leadership(const Leadership&) = delete;
   Leadership& operator=(const Leadership&) = delete;
@@ -49,7 +49,7 @@ class Leadership {
   void WatchLease();
   [[nodiscard]] Moment Now() const;
 
-  const Context context_;
+  const io::Context context_;
   const LeaderOptions options_;
   const LeadershipHandlers handlers_;
   LeaderElector elector_;

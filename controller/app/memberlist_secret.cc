@@ -11,6 +11,8 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
+#include "common/kube/codec.h"
+#include "common/kube/json_member.h"
 
 namespace stentor::controller {
 namespace {
@@ -43,14 +45,6 @@ std::string SecretBody(const MemberlistSecret& secret, const std::string& owner_
   return body.dump();
 }
 
-std::string UidOf(const std::string& object) {
-  const auto json = nlohmann::json::parse(object, nullptr, false);
-  const nlohmann::json::json_pointer uid("/metadata/uid");
-  return !json.is_discarded() && json.contains(uid) && json[uid].is_string()
-             ? json[uid].get<std::string>()
-             : "";
-}
-
 void Create(io::KubeClient& client, const obs::Logger& log, const MemberlistSecret& secret,
             const std::string& owner_uid, const std::function<void(const absl::Status&)>& failed) {
   const std::string name = secret.name_space + "/" + secret.name;
@@ -58,8 +52,7 @@ void Create(io::KubeClient& client, const obs::Logger& log, const MemberlistSecr
                   .path = StrCat("/api/v1/namespaces/", secret.name_space, "/secrets"),
                   .body = SecretBody(secret, owner_uid)},
                  [&log, name, failed](const absl::StatusOr<kube::Response>& response) {
-                   const absl::Status status =
-                       response.ok() ? kube::StatusOf(*response) : response.status();
+                   const absl::Status status = kube::StatusOf(response);
                    if (status.ok()) {
                      log.Log(obs::Event::kMemberlistSecretCreated,
                              StrCat("Secret ", name, " did not exist and has been created"));
@@ -82,15 +75,15 @@ void CreateMemberlistSecret(io::KubeClient& client, const obs::Logger& log,
                                  secret.deployment)},
                  [&client, &log, secret,
                   failed = std::move(failed)](const absl::StatusOr<kube::Response>& response) {
-                   const absl::Status status =
-                       response.ok() ? kube::StatusOf(*response) : response.status();
+                   const absl::Status status = kube::StatusOf(response);
                    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
                      // not without an owner that may well be there
                      failed(Annotate(status, StrCat("Deployment ", secret.deployment)));
                      return;
                    }
-                   const bool found = status.ok();
-                   Create(client, log, secret, found ? UidOf(response->body) : "", failed);
+                   const auto object = status.ok() ? kube::ParseJson(response->body)
+                                                   : absl::StatusOr<nlohmann::json>(status);
+                   Create(client, log, secret, object.ok() ? kube::UidOf(*object) : "", failed);
                  });
 }
 

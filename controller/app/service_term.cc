@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
+#include "common/io/watch_logging.h"
 #include "common/kube/bodies.h"
 #include "common/kube/codec.h"
 
@@ -38,7 +39,7 @@ obs::Event EventOf(FactKind kind) {
 
 }  // namespace
 
-ServiceTerm::ServiceTerm(const Context& context, ServiceTermOptions options, Metrics& metrics)
+ServiceTerm::ServiceTerm(const io::Context& context, ServiceTermOptions options, Metrics& metrics)
     : context_(context),
       options_(std::move(options)),
       metrics_(metrics),
@@ -72,7 +73,7 @@ void ServiceTerm::Unreadable(const absl::Status& status) {
 }
 
 void ServiceTerm::WatchServices() {
-  io::WatchHandlers handlers = LoggingHandlers(context_.log, "services");
+  io::WatchHandlers handlers = io::LoggingHandlers(context_.log, "services");
   handlers.on_upsert = [this](const nlohmann::json& object) { OnService(object); };
   handlers.on_delete = [this](const model::ObjectKey& key) {
     ++metrics_.client.updates;
@@ -125,7 +126,7 @@ void ServiceTerm::Gone(const model::ServiceKey& key) {
 }
 
 void ServiceTerm::WatchNamespaces() {
-  io::WatchHandlers handlers = LoggingHandlers(context_.log, "namespaces");
+  io::WatchHandlers handlers = io::LoggingHandlers(context_.log, "namespaces");
   handlers.on_upsert = [this](const nlohmann::json& object) {
     const auto key = kube::DecodeKey(object);
     auto labels = kube::DecodeLabels(object);
@@ -283,7 +284,7 @@ void ServiceTerm::OnWritten(const WriteStatus& write,
   const model::ServiceKey& key = write.service->key;
   const TimePoint now = context_.loop.Now();
   sent_.erase(key);
-  const absl::Status status = response.ok() ? kube::StatusOf(*response) : response.status();
+  const absl::Status status = kube::StatusOf(response);
   if (status.ok()) {
     const auto object = kube::ParseJson(response->body);
     auto updated = object.ok() ? kube::DecodeService(*object, kube::Verbatim::kKeep)

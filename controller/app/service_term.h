@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/io/context.h"
 #include "common/io/lifetime.h"
 #include "common/kube/work_queue.h"
-#include "controller/app/context.h"
 #include "controller/app/departed.h"
 #include "controller/app/metrics.h"
 #include "controller/reconcile/reconciler.h"
@@ -37,7 +37,7 @@ struct ServiceTermOptions {
 class ServiceTerm {
  public:
   /// `metrics` must outlive it.
-  ServiceTerm(const Context& context, ServiceTermOptions options, Metrics& metrics);
+  ServiceTerm(const io::Context& context, ServiceTermOptions options, Metrics& metrics);
   ~ServiceTerm();
   ServiceTerm(const ServiceTerm&) = delete;
   ServiceTerm& operator=(const ServiceTerm&) = delete;
@@ -79,7 +79,7 @@ class ServiceTerm {
   void Emit(const EmitEvent& event);
   void Tell(const LogFact& fact);
 
-  const Context context_;
+  const io::Context context_;
   const ServiceTermOptions options_;
   Metrics& metrics_;
   Reconciler reconciler_;

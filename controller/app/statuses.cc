@@ -7,14 +7,15 @@
 
 #include "common/base/strings.h"
 #include "common/io/random.h"
+#include "common/io/watch_logging.h"
 #include "common/kube/codec.h"
 #include "common/kube/event_body.h"
+#include "common/kube/json_member.h"
 
 namespace stentor::controller {
 namespace {
 
 constexpr Duration kPodRetry = std::chrono::seconds(5);
-constexpr const char* kStates = "configurationstates.metallb.io";
 constexpr const char* kPools = "ipaddresspools.metallb.io";
 constexpr const char* kPeers = "bgppeers.metallb.io";
 constexpr const char* kAdvertisements = "bgpadvertisements.metallb.io";
@@ -27,20 +28,14 @@ PoolFigures FiguresOf(const std::string& pool, const AddressAllocator& allocator
   return MakePoolFigures(usage(net::IpFamily::kIpv4), usage(net::IpFamily::kIpv6));
 }
 
-// The older of the two forms that the remarks name.
-status::LegacySource SourceOf(const std::vector<std::string>& remarks) {
-  const bool config_map = std::ranges::any_of(remarks, [](const std::string& remark) {
-    return remark.find("ConfigMap") != std::string::npos;
-  });
-  return config_map ? status::LegacySource::kConfigMap : status::LegacySource::kAddressPool;
-}
-
 }  // namespace
 
-Statuses::Statuses(const Context& context, StatusesOptions options)
+Statuses::Statuses(const io::Context& context, StatusesOptions options)
     : context_(context),
       options_(std::move(options)),
-      state_(status::ControllerState(options_.name_space), io::RandomUniform),
+      state_(context, {.state = status::ControllerState(options_.name_space),
+                       .may_write = options_.may_write,
+                       .on_recorded = [this] { UpdateBgp(); }}),
       pools_({.name_space = options_.name_space}, io::RandomUniform),
       timer_(context.loop),
       pod_timer_(context.loop) {
@@ -62,7 +57,7 @@ void Statuses::SetLeading(bool leading) {
 
 void Statuses::Start() {
   LookForPod();
-  WatchState();
+  state_.Start();
   const std::string group = "/apis/metallb.io/";
   const std::string name_space = "/namespaces/" + options_.name_space;
   WatchBgp(BgpKind::kPeer, StrCat(group, "v1beta2", name_space, "/bgppeers"), kPeers);
@@ -77,9 +72,9 @@ void Statuses::LookForPod() {
   }
   context_.client.Request(
       {.path = StrCat("/api/v1/namespaces/", options_.name_space, "/pods/", options_.pod_name),
-       .accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"},
+       .accept = kube::kMetadataOnly},
       lifetime_.Bind([this](const absl::StatusOr<kube::Response>& response) {
-        const absl::Status answer = response.ok() ? kube::StatusOf(*response) : response.status();
+        const absl::Status answer = kube::StatusOf(response);
         if (absl::IsUnavailable(answer) || absl::IsDeadlineExceeded(answer)) {
           pod_timer_.ArmAfter(kPodRetry, [this] { LookForPod(); });
         }
@@ -87,54 +82,18 @@ void Statuses::LookForPod() {
           return;
         }
         const auto object = kube::ParseJson(response->body);
-        const nlohmann::json::json_pointer uid("/metadata/uid");
-        if (object.ok() && object->contains(uid) && (*object)[uid].is_string()) {
-          state_.SetOwner({.name = options_.pod_name, .uid = (*object)[uid].get<std::string>()});
-          Schedule();
+        if (std::string uid = object.ok() ? kube::UidOf(*object) : ""; !uid.empty()) {
+          state_.SetOwner({.name = options_.pod_name, .uid = std::move(uid)});
         }
       }));
 }
 
-void Statuses::WatchState() {
-  const model::ObjectKey key = status::ControllerState(options_.name_space).object;
-  io::WatchHandlers handlers = LoggingHandlers(context_.log, kStates);
-  handlers.on_upsert = [this, key](const nlohmann::json& object) {
-    if (const auto its = kube::DecodeKey(object); its.ok() && *its == key) {
-      state_seen_ = true;
-      state_.Seen(object);
-      UpdateBgp();
-    }
-  };
-  handlers.on_delete = [this, key](const model::ObjectKey& gone) {
-    if (gone == key) {
-      state_.Gone();
-      Schedule();
-    }
-  };
-  handlers.on_synced = [this] {
-    if (!std::exchange(state_seen_, true)) {
-      state_.Gone();
-      UpdateBgp();
-    }
-  };
-  // Manifests before MetalLB 0.15 know no such kind. What is written is refused then too, and told.
-  handlers.on_refused = [](const absl::Status&) { return io::RetryPace::kPatient; };
-  watches_.push_back(
-      context_.client.Watch({.name = kStates,
-                             .path = status::ConfigurationStatesPath(options_.name_space),
-                             .field_selector = "metadata.name=" + key.name},
-                            std::move(handlers)));
-}
-
 void Statuses::WatchBgp(BgpKind kind, const std::string& path, const std::string& resource) {
-  io::WatchHandlers handlers = LoggingHandlers(context_.log, resource);
+  io::WatchHandlers handlers = io::LoggingHandlers(context_.log, resource);
   handlers.on_upsert = [this, kind](const nlohmann::json& object) {
     const auto key = kube::DecodeKey(object);
-    const nlohmann::json::json_pointer uid("/metadata/uid");
     if (key.ok()) {
-      bgp_objects_[{kind, *key}] = object.contains(uid) && object[uid].is_string()
-                                       ? object[uid].get<std::string>()
-                                       : std::string();
+      bgp_objects_[{kind, *key}] = kube::UidOf(object);
       UpdateBgp();
     }
   };
@@ -156,7 +115,6 @@ void Statuses::WatchBgp(BgpKind kind, const std::string& path, const std::string
 }
 
 void Statuses::UpdateBgp() {
-  Schedule();
   if (!leading_ || !bgp_kinds_unread_.empty()) {
     return;
   }
@@ -166,12 +124,12 @@ void Statuses::UpdateBgp() {
   }
   const BgpTidings tidings = bgp_notice_.Update(objects, state_.Recorded(status::kBgpAnnounced));
   if (tidings.condition) {
-    state_.SetCondition(*tidings.condition, context_.loop.WallNow());
+    state_.SetCondition(*tidings.condition);
   } else {
     state_.RemoveCondition(status::kBgpAnnounced);
   }
   if (tidings.event && options_.may_write()) {
-    kube::ServiceEvent event = tidings.event->event;
+    kube::EventContent event = tidings.event->event;
     event.time = context_.loop.WallNow();
     event.suffix = io::RandomU64();
     context_.log.Log(obs::Event::kConfigRemark, event.message);
@@ -194,18 +152,15 @@ void Statuses::PoolGone(const model::ObjectKey& key) {
 }
 
 void Statuses::ConfigOutcome(const absl::StatusOr<config::Config>& outcome) {
-  const WallTime now = context_.loop.WallNow();
-  state_.SetCondition(status::ReconcilerCondition(status::kPoolReconcilerValid, outcome.status()),
-                      now);
-  if (outcome.ok()) {
-    if (outcome->remarks.empty()) {
-      state_.RemoveCondition(status::kLegacyConfiguration);
-    } else {
-      state_.SetCondition(status::LegacyCondition(SourceOf(outcome->remarks), outcome->remarks),
-                          now);
-    }
+  state_.SetCondition(status::ReconcilerCondition(status::kPoolReconcilerValid, outcome.status()));
+  if (!outcome.ok()) {
+    return;
   }
-  Schedule();
+  if (outcome->older_form == config::OlderForm::kNone || outcome->remarks.empty()) {
+    state_.RemoveCondition(status::kLegacyConfiguration);
+  } else {
+    state_.SetCondition(status::LegacyCondition(outcome->older_form, outcome->remarks));
+  }
 }
 
 void Statuses::SetUsage(const config::Config& config, const AddressAllocator& allocator) {
@@ -225,45 +180,31 @@ void Statuses::Schedule() {
 
 void Statuses::Poll() {
   scheduled_ = false;
-  const TimePoint now = context_.loop.Now();
-  Send(state_.Poll(now), kStates, false);
-  Send(pools_.Poll(now), kPools, true);
-  auto next = state_.NextDeadline();
-  if (const auto other = pools_.NextDeadline(); other && (!next || *other < *next)) {
-    next = other;
+  status::StatusActions actions = pools_.Poll(context_.loop.Now());
+  if (actions.notice) {
+    io::LogStatusNotice(context_.log, *actions.notice, kPools);
   }
-  if (next) {
-    timer_.ArmAt(*next, [this] { Schedule(); });
+  for (status::StatusRequest& request : actions.requests) {
+    Send(std::move(request));
+  }
+  if (const auto deadline = pools_.NextDeadline()) {
+    timer_.ArmAt(*deadline, [this] { Schedule(); });
   } else {
     timer_.Disarm();
   }
 }
 
-void Statuses::Send(status::StatusActions actions, const std::string& what, bool of_pools) {
-  if (actions.notice) {
-    const bool refused = actions.notice->kind == status::Notice::Kind::kRefused;
-    context_.log.Log(refused ? obs::Event::kResourceRefused : obs::Event::kApiRecovered,
-                     refused ? StrCat(actions.notice->message, "; it is done without")
-                             : StrCat("the status of ", what, " can be written now"),
-                     {{"resource", what}});
-  }
-  for (status::StatusRequest& request : actions.requests) {
-    const auto answer = [this, of_pools,
-                         ticket = request.ticket](const absl::StatusOr<kube::Response>& response) {
-      if (of_pools) {
-        pools_.OnAnswer(context_.loop.Now(), ticket, response);
-      } else {
-        state_.OnAnswer(context_.loop.Now(), ticket, response);
-        UpdateBgp();  // what is recorded may only be known by this
-      }
-      Schedule();
-    };
-    if (options_.may_write()) {
-      context_.client.Request(std::move(request.request), lifetime_.Bind(answer));
-    } else {
-      context_.loop.Post(lifetime_.Bind(
-          [answer] { answer(absl::UnavailableError("this replica does not lead any more")); }));
-    }
+void Statuses::Send(status::StatusRequest request) {
+  const auto answer = [this,
+                       ticket = request.ticket](const absl::StatusOr<kube::Response>& response) {
+    pools_.OnAnswer(context_.loop.Now(), ticket, response);
+    Schedule();
+  };
+  if (options_.may_write()) {
+    context_.client.Request(std::move(request.request), lifetime_.Bind(answer));
+  } else {
+    context_.loop.Post(lifetime_.Bind(
+        [answer] { answer(absl::UnavailableError("this replica does not lead any more")); }));
   }
 }
 

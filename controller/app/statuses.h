@@ -12,10 +12,10 @@
 
 #include "absl/status/status.h"
 #include "common/config/config.h"
+#include "common/io/configuration_state_writer.h"
+#include "common/io/context.h"
 #include "common/io/lifetime.h"
-#include "common/status/configuration_state_keeper.h"
 #include "controller/allocator/address_allocator.h"
-#include "controller/app/context.h"
 #include "controller/status/bgp_notice.h"
 #include "controller/status/pool_status_keeper.h"
 
@@ -33,7 +33,7 @@ struct StatusesOptions {
 /// the event loop's thread.
 class Statuses {
  public:
-  Statuses(const Context& context, StatusesOptions options);
+  Statuses(const io::Context& context, StatusesOptions options);
   ~Statuses();
   Statuses(const Statuses&) = delete;
   Statuses& operator=(const Statuses&) = delete;
@@ -53,24 +53,22 @@ class Statuses {
  private:
   void Start();
   void LookForPod();
-  void WatchState();
   void WatchBgp(BgpKind kind, const std::string& path, const std::string& resource);
   void UpdateBgp();
 
   void Schedule();
   void Poll();
-  void Send(status::StatusActions actions, const std::string& what, bool of_pools);
+  void Send(status::StatusRequest request);
 
-  const Context context_;
+  const io::Context context_;
   const StatusesOptions options_;
-  status::ConfigurationStateKeeper state_;
+  io::ConfigurationStateWriter state_;
   PoolStatusKeeper pools_;
   BgpNotice bgp_notice_;
   std::map<std::pair<BgpKind, model::ObjectKey>, std::string> bgp_objects_;  // and their uid
   std::set<BgpKind> bgp_kinds_unread_ = {BgpKind::kAdvertisement, BgpKind::kPeer};
   bool leading_ = false;
   bool started_ = false;
-  bool state_seen_ = false;
   bool scheduled_ = false;
   io::Timer timer_;
   io::Timer pod_timer_;

@@ -20,8 +20,6 @@ constexpr int kBurst = 100;
 constexpr Duration kAgain = 300ms;  // after a reading that failed
 // API servers wait ten seconds for a webhook, unless told otherwise.
 constexpr Duration kTimeLimit = 8s;
-constexpr const char* kMetadataOnly =
-    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 struct Listing {
   Kind kind;
@@ -61,7 +59,7 @@ struct StoredObjects::Round {
   std::vector<Waiting> waiting;
 };
 
-StoredObjects::StoredObjects(const Context& context, std::string name_space, BgpMode bgp_mode)
+StoredObjects::StoredObjects(const io::Context& context, std::string name_space, BgpMode bgp_mode)
     : context_(context),
       name_space_(std::move(name_space)),
       bgp_mode_(bgp_mode),
@@ -122,12 +120,12 @@ void StoredObjects::List(bool bgp, const std::shared_ptr<Round>& round, const st
                          bool metadata_only) {
   kube::Request request{.path = path, .time_limit = kTimeLimit};
   if (metadata_only) {
-    request.accept = kMetadataOnly;
+    request.accept = kube::kMetadataOnlyList;
   }
   context_.client.Request(
       std::move(request), lifetime_.Bind([this, bgp, round, path, take = std::move(take)](
                                              const absl::StatusOr<kube::Response>& response) {
-        absl::Status status = response.ok() ? kube::StatusOf(*response) : response.status();
+        absl::Status status = kube::StatusOf(response);
         if (status.ok()) {
           const auto list = kube::ParseJson(response->body);
           const nlohmann::json::json_pointer items("/items");

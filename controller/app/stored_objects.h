@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/io/context.h"
 #include "common/io/lifetime.h"
-#include "controller/app/context.h"
 #include "controller/webhook/facts.h"
 
 namespace stentor::controller {
@@ -25,7 +25,7 @@ class StoredObjects {
   /// What is stored, or why that can't be known now.
   using Done = std::function<void(const absl::StatusOr<Facts>& facts)>;
 
-  StoredObjects(const Context& context, std::string name_space, BgpMode bgp_mode);
+  StoredObjects(const io::Context& context, std::string name_space, BgpMode bgp_mode);
   ~StoredObjects();
   StoredObjects(const StoredObjects&) = delete;
   StoredObjects& operator=(const StoredObjects&) = delete;
@@ -57,7 +57,7 @@ class StoredObjects {
   void Finish(bool bgp);
   [[nodiscard]] Group& GroupOf(bool bgp) { return bgp ? bgp_ : layer2_; }
 
-  const Context context_;
+  const io::Context context_;
   const std::string name_space_;
   const BgpMode bgp_mode_;
   Group layer2_;

@@ -36,7 +36,7 @@ io::HttpAnswer ToIo(HttpAnswer answer) {
 
 }  // namespace
 
-Webhooks::Webhooks(const Context& context, WebhookSettings settings, obs::Health& health)
+Webhooks::Webhooks(const io::Context& context, WebhookSettings settings, obs::Health& health)
     : context_(context),
       settings_(std::move(settings)),
       health_(health),
@@ -161,6 +161,12 @@ void Webhooks::Tell(const absl::Status& state) {
   } else {
     context_.log.Log(obs::Event::kWebhooksNotReady, state_);
     told_ = state_;
+  }
+}
+
+void Webhooks::Collect(obs::MetricSet& metrics) const {
+  if (server_ != nullptr) {
+    server_->counts().Collect("webhooks", metrics);
   }
 }
 

@@ -7,11 +7,11 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/io/context.h"
 #include "common/io/http_server.h"
 #include "common/io/tls_server.h"
 #include "common/obs/health.h"
 #include "controller/app/certificates.h"
-#include "controller/app/context.h"
 #include "controller/app/stored_objects.h"
 
 namespace stentor::controller {
@@ -33,7 +33,7 @@ struct WebhookSettings {
 class Webhooks {
  public:
   /// `health` must outlive it.
-  Webhooks(const Context& context, WebhookSettings settings, obs::Health& health);
+  Webhooks(const io::Context& context, WebhookSettings settings, obs::Health& health);
   ~Webhooks();
   Webhooks(const Webhooks&) = delete;
   Webhooks& operator=(const Webhooks&) = delete;
@@ -44,6 +44,7 @@ class Webhooks {
 
   /// Whether the API server may be calling them.
   [[nodiscard]] bool AreCalled() const;
+  void Collect(obs::MetricSet& metrics) const;
   /// Goes on answering, and tells the kubelet that nobody should be sent here any more.
   void StopBeingReady();
 
@@ -57,7 +58,7 @@ class Webhooks {
   [[nodiscard]] absl::Status Ready() const;
   [[nodiscard]] absl::Status ExternalReady() const;
 
-  const Context context_;
+  const io::Context context_;
   const WebhookSettings settings_;
   obs::Health& health_;
   std::shared_ptr<io::ServerTls> tls_;

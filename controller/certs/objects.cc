@@ -8,31 +8,22 @@
 #include "common/base/check.h"
 #include "common/base/strings.h"
 #include "common/kube/codec.h"
+#include "common/kube/json_member.h"
 
 namespace stentor::controller {
 namespace {
 
+using kube::Member;
+using kube::TextMember;
 using nlohmann::json;
 
 constexpr std::size_t kMaxPlaces = 100;
 constexpr std::string_view kFieldManager = "stentor-controller";
 
-// The member of an object; null where there is none, or it is null.
-const json* Member(const json* object, const char* key) {
-  if (object == nullptr || !object->is_object()) {
-    return nullptr;
-  }
-  const auto it = object->find(key);
-  return it == object->end() || it->is_null() ? nullptr : &*it;
-}
-
-std::string Text(const json* value) {
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
-std::string Octets(const json* value) {
+// What base64 stands for; nothing where it is none.
+std::string Octets(const json& object, const char* key) {
   std::string out;
-  return absl::Base64Unescape(Text(value), &out) ? out : std::string();
+  return absl::Base64Unescape(TextMember(object, key), &out) ? out : std::string();
 }
 
 std::string Base64(std::string_view octets) {
@@ -42,9 +33,8 @@ std::string Base64(std::string_view octets) {
 }
 
 absl::Status ReadIdentity(const json& object, std::string* uid, std::string* resource_version) {
-  const json* const metadata = Member(&object, "metadata");
-  *uid = Text(Member(metadata, "uid"));
-  *resource_version = Text(Member(metadata, "resourceVersion"));
+  *uid = kube::UidOf(object);
+  *resource_version = TextMember(Member(object, "metadata"), "resourceVersion");
   if (uid->empty() || resource_version->empty()) {
     return absl::InvalidArgumentError("an object without metadata.uid or resourceVersion");
   }
@@ -74,11 +64,11 @@ absl::StatusOr<WebhookSecret> DecodeWebhookSecret(const json& json_object) {
       !status.ok()) {
     return status;
   }
-  const json* const data = Member(&json_object, "data");
-  secret.ca_crt = Octets(Member(data, "ca.crt"));
-  secret.ca_key = Octets(Member(data, "ca.key"));
-  secret.tls_crt = Octets(Member(data, "tls.crt"));
-  secret.tls_key = Octets(Member(data, "tls.key"));
+  const json& data = Member(json_object, "data");
+  secret.ca_crt = Octets(data, "ca.crt");
+  secret.ca_key = Octets(data, "ca.key");
+  secret.tls_crt = Octets(data, "tls.crt");
+  secret.tls_key = Octets(data, "tls.key");
   return secret;
 }
 
@@ -89,25 +79,24 @@ absl::StatusOr<TargetObject> DecodeTarget(TargetKind kind, const json& json_obje
     return status;
   }
   if (kind == TargetKind::kConversion) {
-    const json* const conversion = Member(Member(&json_object, "spec"), "conversion");
-    const json* const client = Member(Member(conversion, "webhook"), "clientConfig");
-    if (Text(Member(conversion, "strategy")) == "Webhook") {
-      target.places.push_back({.bundle = Octets(Member(client, "caBundle"))});
+    const json& conversion = Member(Member(json_object, "spec"), "conversion");
+    const json& client = Member(Member(conversion, "webhook"), "clientConfig");
+    if (TextMember(conversion, "strategy") == "Webhook") {
+      target.places.push_back({.bundle = Octets(client, "caBundle")});
     }
     return target;
   }
-  const json* const webhooks = Member(&json_object, "webhooks");
-  if (webhooks == nullptr || !webhooks->is_array()) {
+  const json& webhooks = Member(json_object, "webhooks");
+  if (!webhooks.is_array()) {
     return target;
   }
-  for (const json& webhook : *webhooks) {
-    std::string name = Text(Member(&webhook, "name"));
+  for (const json& webhook : webhooks) {
+    std::string name = TextMember(webhook, "name");
     const bool is_new = std::none_of(target.places.begin(), target.places.end(),
                                      [&name](const auto& place) { return place.webhook == name; });
     if (!name.empty() && is_new && target.places.size() < kMaxPlaces) {
-      const json* const client = Member(&webhook, "clientConfig");
-      target.places.push_back(
-          {.webhook = std::move(name), .bundle = Octets(Member(client, "caBundle"))});
+      target.places.push_back({.webhook = std::move(name),
+                               .bundle = Octets(Member(webhook, "clientConfig"), "caBundle")});
     }
   }
   return target;

@@ -8,6 +8,7 @@
 
 #include "common/base/check.h"
 #include "common/kube/codec.h"
+#include "common/kube/resource_version.h"
 
 namespace stentor::controller {
 namespace {
@@ -21,24 +22,6 @@ constexpr int kRefusalsBelieved = 2;
 constexpr Duration kRefusalCheck = seconds(1);  // an API server that starts knows no roles yet
 constexpr Duration kMaxRefusedWait = seconds(300);
 constexpr kube::JsonLimits kLimits{.max_bytes = std::size_t{4} << 20U};  // etcd takes 1.5 MiB
-
-enum class Order : std::uint8_t { kNotNewer, kNewer, kUnknown };
-
-// resourceVersions are numbers that grow in all that Kubernetes ships, though formally opaque.
-Order Compare(const std::string& version, const std::string& known) {
-  const auto digits = [](const std::string& text) {
-    return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  };
-  if (version == known) {
-    return Order::kNotNewer;
-  }
-  if (!digits(version) || !digits(known)) {
-    return Order::kUnknown;
-  }
-  const bool newer =
-      version.size() != known.size() ? version.size() > known.size() : version > known;
-  return newer ? Order::kNewer : Order::kNotNewer;
-}
 
 }  // namespace
 
@@ -69,7 +52,7 @@ LeaderActions LeaderElector::OnAnswer(const Moment& at, std::uint64_t ticket,
     Advance(at, actions);
     return actions;
   }
-  const absl::Status status = answer.ok() ? kube::StatusOf(*answer) : answer.status();
+  const absl::Status status = kube::StatusOf(answer);
   const int code = answer.ok() ? answer->code : 0;
   if (code != 0 && !status.ok() && flight.verb != Verb::kGet && code < 500) {
     claim_open_ = false;  // the server says that it did not take it
@@ -105,13 +88,15 @@ LeaderActions LeaderElector::OnAnswer(const Moment& at, std::uint64_t ticket,
 
 LeaderActions LeaderElector::OnLease(const Moment& at, const kube::Lease& lease) {
   LeaderActions actions;
-  const Order order =
-      lease_ ? Compare(lease.resource_version, lease_->resource_version) : Order::kNewer;
+  // Without a value: nothing is known of which is newer.
+  const auto order = lease_
+                         ? kube::CompareVersions(lease.resource_version, lease_->resource_version)
+                         : std::strong_ordering::greater;
   const bool foreign = lease.holder != options_.identity;
-  if (role_ == Role::kReleasing || role_ == Role::kReleased || order == Order::kNotNewer ||
+  if (role_ == Role::kReleasing || role_ == Role::kReleased || (order && *order <= 0) ||
       (role_ == Role::kLeader && !foreign)) {
     // Nothing new. A leader learns the versions of its own writes from their answers.
-  } else if (role_ == Role::kLeader && order == Order::kUnknown) {
+  } else if (role_ == Role::kLeader && !order) {
     read_due_ = true;  // from before its time, or from after: the API knows
     due_ = at.now;
   } else {
@@ -302,9 +287,10 @@ void LeaderElector::OnObject(const Moment& at, const Flight& flight, const std::
   }
   refusals_ = 0;
   // A watch may have told more while the answer was on its way.
-  const bool outdated =
-      lease_ && overtaken_ && lease->resource_version != lease_->resource_version &&
-      Compare(lease->resource_version, lease_->resource_version) == Order::kNotNewer;
+  const auto order = lease_
+                         ? kube::CompareVersions(lease->resource_version, lease_->resource_version)
+                         : std::strong_ordering::greater;
+  const bool outdated = overtaken_ && order && *order < 0;
   if (outdated && flight.verb != Verb::kGiveUp) {
     Recover(actions);
     read_due_ = false;

@@ -92,10 +92,6 @@ class LeaderElector {
     return role_ == Role::kLeader || role_ == Role::kWithoutLease;
   }
 
-  /// Who holds the Lease, as far as is known; empty for nobody.
-  [[nodiscard]] const std::string& holder() const noexcept { return holder_; }
-  [[nodiscard]] const std::string& identity() const noexcept { return options_.identity; }
-
  private:
   enum class Role : std::uint8_t { kStandby, kLeader, kWithoutLease, kReleasing, kReleased };
   enum class Verb : std::uint8_t { kGet, kCreate, kUpdate, kGiveUp };

@@ -66,7 +66,7 @@ void Reconciler::Impl::Publish(Entry& entry, const Standing& standing) {
   if (standing.refusal) {
     record.wanted.condition = {.status = "False",
                                .reason = std::string(standing.refusal->reason),
-                               .message = Shortened(standing.refusal->message, kMaxRefusalOctets),
+                               .message = CutText(standing.refusal->message, kMaxRefusalOctets),
                                .observed_generation = record.service->generation};
   }
   to_write_.insert(key);

@@ -2,11 +2,11 @@
 #include "controller/reconcile/reconciler.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/kube/resource_version.h"
 #include "controller/reconcile/convergence.h"
 #include "controller/reconcile/reconciler_impl.h"
 #include "controller/reconcile/service_wish.h"
@@ -14,19 +14,11 @@
 namespace stentor::controller {
 namespace {
 
-// resourceVersions are opaque by contract and numbers in practice, which grow from one change of
-// any Service to the next. Where both are, what is newer (the answer to our own write, a Service
-// that was made anew) is not replaced by what another connection brings late.
+// What is newer (the answer to our own write, a Service that was made anew) is not replaced by what
+// another connection brings late. Versions grow from one change of any Service to the next.
 bool IsOlder(const model::Service& a, const model::Service& b) {
-  const auto number = [](const std::string& text) -> std::optional<std::uint64_t> {
-    std::uint64_t value = 0;
-    const char* const end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value);
-    return result.ec == std::errc() && result.ptr == end ? std::optional(value) : std::nullopt;
-  };
-  const auto x = number(a.resource_version);
-  const auto y = number(b.resource_version);
-  return x && y && *x < *y;
+  const auto order = kube::CompareVersions(a.resource_version, b.resource_version);
+  return order && *order < 0;
 }
 
 // Whether `held` is what the Service asks for now, or it may keep it all the same: when it is

@@ -31,7 +31,7 @@ struct BgpObject {
 /// kube::BuildEventBody(about, event), once `time`, `suffix` and `host` are set.
 struct BgpEvent {
   kube::EventObject about;
-  kube::ServiceEvent event;
+  kube::EventContent event;
 };
 
 struct BgpTidings {

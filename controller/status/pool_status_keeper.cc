@@ -240,7 +240,7 @@ void PoolStatusKeeper::OnWritten(TimePoint now, const Flight& flight, Entry& ent
 void PoolStatusKeeper::OnFailure(TimePoint now, const Flight& flight, Entry& entry,
                                  const absl::StatusOr<kube::Response>& answer) {
   const int code = answer.ok() ? answer->code : 0;
-  const absl::Status why = answer.ok() ? kube::StatusOf(*answer) : answer.status();
+  const absl::Status why = kube::StatusOf(answer);
   std::optional<Duration> wait = answer.ok() ? answer->retry_after : std::nullopt;
   if (code == 409) {
     entry.conflict = true;

@@ -70,9 +70,6 @@ class PoolStatusKeeper {
   /// When to call Poll() at the latest.
   [[nodiscard]] std::optional<TimePoint> NextDeadline() const { return deadline_; }
 
-  /// Pools whose status is not what it should be.
-  [[nodiscard]] std::size_t pending() const { return due_.size() + flights_.size(); }
-
  private:
   using Due = std::pair<TimePoint, model::PoolName>;
   struct Entry {

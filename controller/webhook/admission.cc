@@ -33,17 +33,6 @@ Operation OperationOf(std::string_view text) {
   return text == "DELETE" ? Operation::kDelete : Operation::kOther;
 }
 
-// `text`, cut at a character's border to at most `length` octets.
-std::string Cut(const std::string& text, std::size_t length) {
-  if (text.size() <= length) {
-    return text;
-  }
-  while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) {
-    --length;
-  }
-  return text.substr(0, length);
-}
-
 // Moves a member out; null where there is none.
 json Take(json& object, const char* key) {
   const auto member = object.find(key);
@@ -102,13 +91,13 @@ std::string EncodeAdmissionReview(const AdmissionRequest& request, const Verdict
   if (!verdict.allowed) {
     status["status"] = "Failure";
     status["reason"] = verdict.code == 403 ? "Forbidden" : "BadRequest";
-    status["message"] = Cut(verdict.message, kMaxMessage);
+    status["message"] = CutText(verdict.message, kMaxMessage);
   }
   json response = {
       {"uid", request.uid}, {"allowed", verdict.allowed}, {"status", std::move(status)}};
   std::size_t left = kMaxWarnings;
   for (const std::string& warning : verdict.warnings) {
-    std::string text = Cut(warning, std::min(left, kMaxWarning));
+    std::string text = CutText(warning, std::min(left, kMaxWarning));
     if (text.empty()) {
       continue;
     }

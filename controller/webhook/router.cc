@@ -7,12 +7,15 @@
 
 #include "common/base/strings.h"
 #include "common/kube/codec.h"
+#include "common/kube/json_member.h"
 #include "controller/webhook/admission.h"
 #include "controller/webhook/conversion.h"
 #include "controller/webhook/rules.h"
 
 namespace stentor::controller {
 namespace {
+
+using kube::Member;
 
 constexpr std::string_view kConvertPath = "/convert";
 // Whoever reaches the port may send a review: no object that the API server lets through comes near
@@ -36,16 +39,6 @@ constexpr std::array<std::pair<std::string_view, Kind>, 7> kPaths = {{
 constexpr auto kPath = &std::pair<std::string_view, Kind>::first;
 
 std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
-
-// The member of an object; null where there is none.
-const nlohmann::json& Member(const nlohmann::json& object, const char* key) {
-  static const nlohmann::json kNull;
-  if (!object.is_object()) {
-    return kNull;
-  }
-  const auto member = object.find(key);
-  return member == object.end() ? kNull : *member;
-}
 
 bool IsTooLong(const nlohmann::json& text, std::size_t limit) {
   return text.is_string() && text.get_ref<const std::string&>().size() > limit;

@@ -11,21 +11,18 @@
 #include "common/base/strings.h"
 #include "common/config/config.h"
 #include "common/kube/codec.h"
+#include "common/kube/json_member.h"
 #include "controller/reconcile/service_wish.h"
 #include "controller/webhook/rules.h"
 
 namespace stentor::controller {
 namespace {
 
+using kube::TextMember;
 using nlohmann::json;
 using Level = Finding::Level;
 
 constexpr std::string_view kGroup = "metallb.io/";
-
-std::string TextOf(const json& object, const char* field) {
-  const auto member = object.find(field);
-  return member != object.end() && member->is_string() ? member->get<std::string>() : "";
-}
 
 // An object that is judged, or a Service; for the rest nothing but findings is made.
 struct Item {
@@ -48,8 +45,8 @@ class Validation {
       Report(Level::kError, source, "", "not a Kubernetes object");
       return;
     }
-    const std::string kind = TextOf(object, "kind");
-    const std::string api_version = TextOf(object, "apiVersion");
+    const std::string kind = TextMember(object, "kind");
+    const std::string api_version = TextMember(object, "apiVersion");
     if (kind == "List" && api_version == "v1" && depth == 0) {
       AddList(source, object);
     } else if (kind == "Service" && api_version == "v1") {
@@ -104,7 +101,7 @@ class Validation {
                const std::string& default_namespace) {
     const std::string_view kind_name = kind ? KindName(*kind) : "Service";
     json& metadata = object["metadata"];
-    if (metadata.is_object() && TextOf(metadata, "namespace").empty()) {
+    if (metadata.is_object() && TextMember(metadata, "namespace").empty()) {
       metadata["namespace"] = default_namespace;
     }
     const auto key = kube::DecodeKey(object);

@@ -6,7 +6,10 @@
 #include "common/io/config_watch.h"
 
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/io/random.h"
@@ -162,6 +165,63 @@ TEST_CASE("A refusal after the start takes no pool away", "[config-watch]") {
   CHECK(s.watch.Settled());
   REQUIRE(s.Eventually([&] { return s.lines.of["apiRecovered ipaddresspools.metallb.io"] == 1; }));
   CHECK(s.pools == Setup::Names{"p"});
+}
+
+TEST_CASE("What was known before the start counts until the API server tells", "[config-watch]") {
+  // The program that keeps it: what the API server tells of, and what it never does.
+  test::FakeApiServer server;
+  server.Put("ipaddresspools", Named("both", {{"spec", {{"addresses", {"192.0.2.16/28"}}}}}));
+  io::EventLoop loop;
+  io::KubeClient client(loop, test::Transport(loop, {.server = server.url()}), server.url(),
+                        io::RandomUniform);
+  Lines lines;
+  obs::Logger log(lines, obs::Level::kDebug);
+  std::set<model::ObjectKey> unheard = {{"m", "both"}, {"m", "gone"}};
+  std::map<std::string, std::string> pools;  // and their first address
+  std::unique_ptr<io::ConfigWatch> watch;
+  const auto take = [&] {
+    const auto config = watch->Take();
+    if (config && config->ok()) {
+      pools.clear();
+      for (const config::Pool& pool : (*config)->pools) {
+        pools[pool.name] = pool.ranges.front().first.ToString();
+      }
+    }
+  };
+  watch = std::make_unique<io::ConfigWatch>(
+      client, log, io::ConfigWatchOptions{.name_space = "m", .config_map = "config"},
+      io::ConfigWatchHandlers{.on_change = take,
+                              .on_unreadable = [] {},
+                              .on_object = [&](config::Source, const model::ObjectKey& key,
+                                               const io::ConfigObject*) { unheard.erase(key); },
+                              .on_source_synced =
+                                  [&](config::Source source) {
+                                    if (source == config::Source::kPools) {
+                                      for (const model::ObjectKey& key :
+                                           std::exchange(unheard, {})) {
+                                        watch->Forget(source, key);
+                                      }
+                                    }
+                                  }});
+  const auto pool = [](const std::string& name, const std::string& addresses) {
+    model::IpAddressPoolResource resource;
+    resource.key = {"m", name};
+    resource.addresses = {addresses};
+    return io::ConfigObject(resource);
+  };
+  watch->Seed(config::Source::kPools,
+              {pool("both", "198.51.100.0/28"), pool("gone", "203.0.113.0/28")});
+  for (const config::Source source : {config::Source::kAdvertisements,
+                                      config::Source::kAddressPools, config::Source::kConfigMap}) {
+    watch->Seed(source, {});
+  }
+  CHECK(watch->Settled());
+  CHECK(pools ==
+        std::map<std::string, std::string>{{"both", "198.51.100.0"}, {"gone", "203.0.113.0"}});
+
+  watch->Start();
+  CHECK(test::RunUntil(
+      loop, [&] { return pools == std::map<std::string, std::string>{{"both", "192.0.2.16"}}; }));
 }
 
 }  // namespace stentor

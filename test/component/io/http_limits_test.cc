@@ -168,6 +168,12 @@ TEST_CASE("Where all are being served, one more is turned away", "[http][limits]
   REQUIRE(RunUntil(loop, [&] { return waiting.size() == 2; }));
   CHECK(Ask(loop, *server, Get("/later")).empty());
   CHECK(server->counts().turned_away == 1);
+  obs::MetricSet metrics;
+  server->counts().Collect("probes", metrics);
+  const auto& refused = metrics.families().at("stentor_http_refused_connections_total").series;
+  CHECK(refused == std::map<obs::Labels, double>{
+                       {{{"server", "probes"}, {"reason", "tooManyConnections"}}, 1.0},
+                       {{{"server", "probes"}, {"reason", "outOfMemory"}}, 0.0}});
   waiting.front()({.body = "at last\n"});
   CHECK_THAT(Beside(loop, [&] { return clients.front()->ReadAnswer(); }), EndsWith("at last\n"));
 }

@@ -150,6 +150,10 @@ TEST_CASE("More than may wait are refused, and not from within the call", "[clie
   s.AskMany("/write", Priority::kNormal,
             io::KubeClient::kMaxRequests + io::KubeClient::kMaxWaiting);
   CHECK(s.client->waiting() == io::KubeClient::kMaxWaiting);
+  obs::MetricSet metrics;
+  s.client->Collect(metrics);
+  CHECK(metrics.families().at("stentor_k8s_client_waiting_requests").series.at({}) ==
+        static_cast<double>(io::KubeClient::kMaxWaiting));
   s.Ask("/late", Priority::kNormal);
   s.Ask("/lease", Priority::kUrgent);
   s.Ask("/event", Priority::kBackground);

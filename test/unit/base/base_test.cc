@@ -105,4 +105,27 @@ TEST_CASE("UniqueFd closes what it owns, once", "[unique_fd]") {
   }
 }
 
+TEST_CASE("A text is cut at the end of a character", "[base]") {
+  struct Case {
+    const char* name;
+    const char* text;
+    std::size_t max;
+    const char* want;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"it fits", "abc", 3, "abc"},
+      {"nothing", "", 0, ""},
+      {"no room", "abc", 0, ""},
+      {"between two letters", "abc", 2, "ab"},
+      {"before a character of two octets", "ab\xC3\xBC", 2, "ab"},
+      {"within one", "ab\xC3\xBC", 3, "ab"},
+      {"after one", "ab\xC3\xBC!", 4, "ab\xC3\xBC"},
+      {"within one of four", "a\xF0\x9F\x98\x80", 4, "a"},
+      {"the first one does not fit", "\xF0\x9F\x98\x80", 3, ""},
+      {"no UTF-8", "\xFF\xFE\xFD", 2, "\xFF\xFE"},
+      {"nothing but the middle of characters", "\x80\x80\x80", 2, ""},
+  }));
+  DYNAMIC_SECTION(c.name) { CHECK(CutText(c.text, c.max) == c.want); }
+}
+
 }  // namespace stentor

@@ -110,6 +110,11 @@ TEST_CASE("Advertisements that are alike count once", "[config]") {
          b.ip_address_pools = {"p", "q"};
        },
        true},
+      {"both strict", [](Ad& a, Ad& b) { a.address_conflicts = b.address_conflicts = "strict"; },
+       true},
+      {"one of them strict", [](Ad&, Ad& b) { b.address_conflicts = "strict"; }, false},
+      {"one says warn, which is the default", [](Ad& a, Ad&) { a.address_conflicts = "warn"; },
+       true},
   }));
   DYNAMIC_SECTION(c.name) {
     L2AdvertisementResource first = Advertisement("1");
@@ -176,6 +181,45 @@ TEST_CASE("An advertisement keeps its Services' selectors", "[config]") {
       }
     }
     CHECK(matched == c.matched);
+  }
+}
+
+TEST_CASE("What an advertisement says of conflicts", "[config]") {
+  struct Case {
+    const char* name;
+    std::string text;
+    ConflictPolicy policy;
+    const char* remark;  // empty: none
+  };
+  const auto c = GENERATE(values<Case>({
+      {"nothing", "", ConflictPolicy::kWarn, ""},
+      {"warn", "warn", ConflictPolicy::kWarn, ""},
+      {"strict", "strict", ConflictPolicy::kStrict, ""},
+      {"another case", "Strict", ConflictPolicy::kWarn,
+       "L2Advertisement ad: annotation stentor.io/address-conflicts: \"Strict\" is neither warn "
+       "nor "
+       "strict; it counts as warn"},
+      {"a space too many", "strict ", ConflictPolicy::kWarn,
+       "L2Advertisement ad: annotation stentor.io/address-conflicts: \"strict \" is neither warn "
+       "nor "
+       "strict; it counts as warn"},
+      {"far too much", std::string(100'000, 'x'), ConflictPolicy::kWarn, "xxx\" is neither"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    L2AdvertisementResource resource = Advertisement("ad");
+    resource.address_conflicts = c.text;
+    const Config config = Parsed({resource});
+    for (const Pool& pool : config.pools) {
+      REQUIRE(pool.l2_advertisements.size() == 1);
+      CHECK(pool.l2_advertisements[0].conflict_policy == c.policy);
+    }
+    if (std::string(c.remark).empty()) {
+      CHECK(config.remarks.empty());
+    } else {
+      REQUIRE(config.remarks.size() == 1);  // not one for each pool
+      CHECK_THAT(config.remarks[0], Catch::Contains(c.remark));
+      CHECK(config.remarks[0].size() < 200);
+    }
   }
 }
 

@@ -194,4 +194,31 @@ TEST_CASE("Keys of the ConfigMap that have no effect are reported", "[config]") 
   CHECK(Remarks(config, "bgp-communities, peers, which have no effect"));
 }
 
+TEST_CASE("The older form that is in use", "[config]") {
+  const auto older = PoolOf("older", "layer2", "192.0.2.0/28");
+  const auto newer = NewPoolOf("newer", "198.51.100.0/28");
+  LegacyConfig peers = MapOf({});
+  peers.ignored = {"peers"};
+  struct Case {
+    const char* name;
+    Resources resources;
+    OlderForm want;
+  };
+  const auto c = GENERATE_COPY(values<Case>({
+      {"none", {.pools = {newer}}, OlderForm::kNone},
+      {"none, but a remark",
+       {.pools = {NewPoolOf("both", "192.0.2.0-2001:db8::1")}},
+       OlderForm::kNone},
+      {"AddressPool", {.address_pools = {older}}, OlderForm::kAddressPool},
+      {"ConfigMap", {.legacy = MapOf({older})}, OlderForm::kConfigMap},
+      {"ConfigMap without pools", {.pools = {newer}, .legacy = MapOf({})}, OlderForm::kNone},
+      {"ConfigMap with peers only", {.legacy = peers}, OlderForm::kConfigMap},
+      {"ConfigMap whose pool is left out",
+       {.pools = {NewPoolOf("all", "192.0.2.0/24")}, .legacy = MapOf({older})},
+       OlderForm::kConfigMap},
+      {"both", {.address_pools = {older}, .legacy = MapOf({older})}, OlderForm::kConfigMap},
+  }));
+  DYNAMIC_SECTION(c.name) { CHECK(Valid(c.resources).older_form == c.want); }
+}
+
 }  // namespace stentor::config

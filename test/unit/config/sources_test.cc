@@ -267,6 +267,7 @@ TEST_CASE("A broken ConfigMap that was left behind keeps nobody from starting", 
     CHECK(s.Take() == "p");
     REQUIRE(s.last.remarks.size() == 1);
     CHECK_THAT(s.last.remarks[0], Catch::StartsWith("the ConfigMap m/config is left out: "));
+    CHECK(s.last.older_form == OlderForm::kConfigMap);
     s.sources.SetPool(kPool, PoolOf("192.0.2.0/27"));
     CHECK(s.Take() == "p");  // nor later on
     s.Map(kYaml);

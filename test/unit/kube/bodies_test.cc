@@ -149,7 +149,7 @@ TEST_CASE("A writer knows its own condition and the generation", "[bodies]") {
 }
 
 TEST_CASE("An event", "[bodies]") {
-  ServiceEvent event{.type = EventType::kWarning,
+  EventContent event{.type = EventType::kWarning,
                      .reason = "AllocationFailed",
                      .message = "why",
                      .component = "metallb-controller",
@@ -170,7 +170,8 @@ TEST_CASE("An event", "[bodies]") {
   CHECK(body["count"] == 1);
 
   event.message = std::string(1023, 'x') + "\xC3\xBC";
-  CHECK(json::parse(BuildEventBody(Decoded(Object()), event))["message"] == std::string(1023, 'x'));
+  CHECK(json::parse(BuildEventBody(Decoded(Object()), event))["message"] ==
+        std::string(1021, 'x') + "...");
 }
 
 TEST_CASE("HTTP codes become status codes", "[bodies]") {

@@ -102,37 +102,12 @@ TEST_CASE("A wrong type names object and field", "[codec]") {
   }
 }
 
-TEST_CASE("An endpoint can serve as MetalLB decides it", "[codec]") {
-  struct Case {
-    const char* name;
-    const char* conditions;
-    bool want;
-  };
-  const auto c = GENERATE(values<Case>({
-      {"nothing said", "{}", true},
-      {"conditions null", "null", true},
-      {"ready", R"({"ready":true})", true},
-      {"not ready", R"({"ready":false})", false},
-      {"terminating, still serving", R"({"ready":false,"serving":true,"terminating":true})", true},
-      {"terminating, done", R"({"ready":false,"serving":false,"terminating":true})", false},
-  }));
-  DYNAMIC_SECTION(c.name) {
-    json object = Parse(R"({"metadata":{"namespace":"d","name":"s-x",
-      "labels":{"kubernetes.io/service-name":"s"}},"endpoints":[{"nodeName":"n1"}]})");
-    object["endpoints"][0]["conditions"] = Parse(c.conditions);
-    const auto slice = DecodeEndpointSlice(object);
-    REQUIRE(slice.ok());
-    CHECK(slice->service_name == "s");
-    CHECK(slice->endpoints == std::vector<model::Endpoint>{{"n1", c.want}});
-  }
-}
-
 TEST_CASE("Nodes and Pods are decoded", "[codec]") {
   const auto node = DecodeNode(Parse(R"({"metadata":{"name":"n1","labels":{"a":"b"}},
     "status":{"conditions":[{"type":"Ready","status":"True"},
     {"type":"NetworkUnavailable","status":"True"}]}})"));
   REQUIRE(node.ok());
-  CHECK(*node == model::Node{"n1", {{"a", "b"}}, true});
+  CHECK(*node == model::Node{"n1", {{"a", "b"}}, true, true, {}});
   const auto pod = DecodePod(Parse(R"({"metadata":{"namespace":"m","name":"p","uid":"u"},
     "spec":{"nodeName":"n1"},"status":{"podIP":"192.0.2.9","phase":"Running"}})"));
   REQUIRE(pod.ok());
@@ -153,7 +128,8 @@ TEST_CASE("Pools and advertisements are decoded", "[codec]") {
   REQUIRE(pool->service_selectors.size() == 1);
   CHECK(pool->service_selectors[0].Matches({{"k", "v"}}));
 
-  const auto advertisement = DecodeL2Advertisement(Parse(R"({"metadata":{"name":"a"},
+  const auto advertisement = DecodeL2Advertisement(Parse(R"({"metadata":{"name":"a",
+    "annotations":{"stentor.io/address-conflicts":"strict","other":"warn"}},
     "spec":{"ipAddressPools":["p"],"interfaces":["eth0"],
     "nodeSelectors":[{"matchExpressions":[{"key":"z","operator":"Exists"}]}],
     "preferredNodeSelectors":[{"weight":10,"preference":{"matchLabels":{"q":"r"}}}]}})"));
@@ -163,6 +139,10 @@ TEST_CASE("Pools and advertisements are decoded", "[codec]") {
   REQUIRE(advertisement->node_selectors.size() == 1);
   REQUIRE(advertisement->preferred_node_selectors.size() == 1);
   CHECK(advertisement->preferred_node_selectors[0].weight == 10);
+  CHECK(advertisement->address_conflicts == "strict");
+  const auto bare = DecodeL2Advertisement(Parse(R"({"metadata":{"name":"a","annotations":null}})"));
+  REQUIRE(bare.ok());
+  CHECK(bare->address_conflicts.empty());
 }
 
 TEST_CASE("Label selectors are kept as they are written", "[codec]") {

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-const ServiceEvent kEvent = {.type = EventType::kWarning,
+const EventContent kEvent = {.type = EventType::kWarning,
                              .reason = "LayerTwoOnly",
                              .message = "words",
                              .component = "metallb-controller",
@@ -21,7 +21,7 @@ const ServiceEvent kEvent = {.type = EventType::kWarning,
                              .time = WallTime(std::chrono::seconds(1)),
                              .suffix = 0xab};
 
-json Body(const EventObject& about, const ServiceEvent& event) {
+json Body(const EventObject& about, const EventContent& event) {
   const auto body = ParseJson(BuildEventBody(about, event));
   REQUIRE(body.ok());
   return *body;
@@ -50,7 +50,7 @@ TEST_CASE("BuildEventBody names any object", "[kube]") {
 }
 
 TEST_CASE("BuildEventBody leaves out what is not known", "[kube]") {
-  ServiceEvent event = kEvent;
+  EventContent event = kEvent;
   event.host.clear();
   event.type = EventType::kNormal;
   const json body =
@@ -76,7 +76,7 @@ TEST_CASE("BuildEventBody keeps within the API's bounds", "[kube]") {
        std::string(234, 'a') + ".00000000000000ab"},
   }));
   DYNAMIC_SECTION(c.name) {
-    ServiceEvent event = kEvent;
+    EventContent event = kEvent;
     event.message = std::string(2000, 'm');
     const json body =
         Body({.api_version = "v1", .kind = "Pod", .key = {"ns", c.object}, .uid = "u"}, event);

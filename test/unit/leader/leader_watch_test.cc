@@ -44,7 +44,7 @@ TEST_CASE("What a watch shows", "[leader]") {
     f.Carry(f.elector.OnLease(f.At(), released));
     f.Serve();
     CHECK_FALSE(f.elector.Leads());
-    CHECK(f.elector.holder() == "c_3");
+    CHECK(f.Told() == Texts{"newHolder b_2", "newHolder ", "newHolder c_3"});
   }
   SECTION("what is newer than the answer under way counts") {
     f.Poll();

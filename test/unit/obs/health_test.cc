@@ -25,6 +25,15 @@ TEST_CASE("Live as long as the last progress is recent", "[health]") {
   CHECK_FALSE(health.Live(kStart + 36s).ok);
 }
 
+TEST_CASE("What is stuck is told by the liveness probe, in one line", "[health]") {
+  Health health(kStart, 10s);
+  health.SetStuck("eth0:\nno frame arrives");
+  CHECK(health.Live(kStart) == HealthReport{.ok = false, .text = "eth0: no frame arrives\n"});
+  CHECK(health.Ready().ok);
+  health.SetStuck("");
+  CHECK(health.Live(kStart).ok);
+}
+
 TEST_CASE("Ready when every condition holds; what does not is named", "[health]") {
   Health health(kStart, 10s);
   CHECK(health.Ready().ok);

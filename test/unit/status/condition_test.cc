@@ -90,9 +90,9 @@ TEST_CASE("VerdictOf follows MetalLB's rules, and remarks count for nothing", "[
 }
 
 TEST_CASE("LegacyCondition carries all remarks", "[status]") {
-  CHECK(LegacyCondition(LegacySource::kConfigMap, {"one", "two"}) ==
+  CHECK(LegacyCondition(config::OlderForm::kConfigMap, {"one", "two"}) ==
         Make("legacyConfiguration", true, "ConfigMap", "one\ntwo", false));
-  CHECK(LegacyCondition(LegacySource::kAddressPool, {"one"}) ==
+  CHECK(LegacyCondition(config::OlderForm::kAddressPool, {"one"}) ==
         Make("legacyConfiguration", true, "AddressPool", "one", false));
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/app/context.h"
+#include "common/io/watch_logging.h"
 
-namespace stentor::controller {
+namespace stentor::io {
 
-io::WatchHandlers LoggingHandlers(const obs::Logger& log, const std::string& resource) {
-  io::WatchHandlers handlers;
+WatchHandlers LoggingHandlers(const obs::Logger& log, const std::string& resource) {
+  WatchHandlers handlers;
   handlers.on_polling = [&log, resource] {
-    log.Log(obs::Event::kResourceRefused, io::PollingMessage(resource), {{"resource", resource}});
+    log.Log(obs::Event::kResourceRefused, PollingMessage(resource), {{"resource", resource}});
   };
   handlers.on_trouble = [&log, resource](const absl::Status& status) {
     log.Log(obs::Event::kApiTrouble, std::string(status.message()), {{"resource", resource}});
@@ -17,4 +17,4 @@ io::WatchHandlers LoggingHandlers(const obs::Logger& log, const std::string& res
   return handlers;
 }
 
-}  // namespace stentor::controller
+}  // namespace stentor::io
