@@ -1,73 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/net/arp.h"
 
-#include <algorithm>
 #include <ostream>
-#include <span>
+
+#include "common/net/ethernet.h"
 
 namespace stentor::net {
 namespace {
 
 constexpr std::uint16_t kHardwareEthernet = 1;
 constexpr std::uint16_t kProtocolIpv4 = 0x0800;
-constexpr std::uint16_t kVlanIdMask = 0x0fff;
-
-MacAddress ReadMac(ByteReader& reader) noexcept {
-  MacAddress::Octets octets{};
-  for (std::uint8_t& octet : octets) {
-    octet = reader.U8();
-  }
-  return MacAddress(octets);
-}
-
-// Fills a frame from the front; the frame is large enough for all that EncodeArp() puts into it.
-class FrameWriter {
- public:
-  explicit FrameWriter(std::span<std::byte> frame) noexcept : rest_(frame) {}
-
-  void U8(std::uint8_t value) noexcept {
-    rest_.front() = std::byte{value};
-    rest_ = rest_.subspan(1);
-  }
-  void U16(std::uint16_t value) noexcept {
-    U8(static_cast<std::uint8_t>(value >> 8U));
-    U8(static_cast<std::uint8_t>(value & 0xffU));
-  }
-  void Ipv4(Ipv4Address address) noexcept {
-    U16(static_cast<std::uint16_t>(address.value() >> 16U));
-    U16(static_cast<std::uint16_t>(address.value() & 0xffffU));
-  }
-  void Mac(const MacAddress& mac) noexcept {
-    for (const std::uint8_t octet : mac.octets()) {
-      U8(octet);
-    }
-  }
-
- private:
-  std::span<std::byte> rest_;
-};
 
 }  // namespace
 
 std::variant<ArpPacket, ArpError> DecodeArp(Bytes frame) noexcept {
   ByteReader reader(frame);
-  ArpPacket packet;
-  packet.destination = ReadMac(reader);
-  packet.source = ReadMac(reader);
-  std::uint16_t ether_type = reader.U16();
-  if (ether_type == kEtherTypeVlan) {
-    const std::uint16_t tag = reader.U16();
-    ether_type = reader.U16();
-    if (reader.ok() && (tag & kVlanIdMask) != 0) {
-      return ArpError::kVlanTagged;
-    }
-  }
+  const EthernetHeader ethernet = ReadEthernetHeader(reader);
   if (!reader.ok()) {
     return ArpError::kTruncated;
   }
-  if (ether_type != kEtherTypeArp) {
+  if (ethernet.vlan_tagged) {
+    return ArpError::kVlanTagged;
+  }
+  if (ethernet.ether_type != kEtherTypeArp) {
     return ArpError::kNotArp;
   }
+  ArpPacket packet;
+  packet.destination = ethernet.destination;
+  packet.source = ethernet.source;
   const std::uint16_t hardware_type = reader.U16();
   const std::uint16_t protocol_type = reader.U16();
   const std::uint8_t hardware_length = reader.U8();
@@ -125,6 +85,16 @@ ArpPacket GratuitousArpPacket(const MacAddress& mac, Ipv4Address address,
           .sender_mac = mac,
           .sender_ip = address,
           .target_mac = reply ? mac : MacAddress(),
+          .target_ip = address};
+}
+
+ArpPacket ArpProbe(const MacAddress& mac, Ipv4Address address) noexcept {
+  return {.destination = MacAddress::Broadcast(),
+          .source = mac,
+          .operation = kArpRequest,
+          .sender_mac = mac,
+          .sender_ip = {},
+          .target_mac = {},
           .target_ip = address};
 }
 

@@ -16,9 +16,8 @@
 
 namespace stentor::net {
 
-/// Ethernet types (IEEE 802 numbers), as they stand in the frame.
+/// Ethernet type (IEEE 802 number), as it stands in the frame.
 inline constexpr std::uint16_t kEtherTypeArp = 0x0806;
-inline constexpr std::uint16_t kEtherTypeVlan = 0x8100;
 
 /// The opcodes that matter here (RFC 826); a frame may carry any other number.
 inline constexpr std::uint16_t kArpRequest = 1;
@@ -71,6 +70,10 @@ enum class GratuitousArp : std::uint8_t { kRequest, kReply };
 /// second of their last update).
 [[nodiscard]] ArpPacket GratuitousArpPacket(const MacAddress& mac, Ipv4Address address,
                                             GratuitousArp form) noexcept;
+
+/// The broadcast question "does anybody have `address`?" that its future owner asks (RFC
+/// 5227, 1.1): a request whose sender address is 0.0.0.0, so that it changes nobody's cache.
+[[nodiscard]] ArpPacket ArpProbe(const MacAddress& mac, Ipv4Address address) noexcept;
 
 std::ostream& operator<<(std::ostream& out, const ArpPacket& packet);
 std::ostream& operator<<(std::ostream& out, ArpError error);

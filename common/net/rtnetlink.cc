@@ -19,6 +19,9 @@ constexpr std::uint16_t kGetLink = 18;
 constexpr std::uint16_t kNewAddress = 20;
 constexpr std::uint16_t kDeleteAddress = 21;
 constexpr std::uint16_t kGetAddress = 22;
+constexpr std::uint16_t kNewNeighbor = 28;
+constexpr std::uint16_t kDeleteNeighbor = 29;
+constexpr std::uint16_t kGetNeighbor = 30;
 
 constexpr std::uint16_t kFlagRequest = 0x01;
 constexpr std::uint16_t kFlagDumpInterrupted = 0x10;
@@ -34,6 +37,12 @@ constexpr std::uint32_t kExtSkipStatistics = 1U << 3U;
 constexpr std::uint16_t kAddressAddress = 1;
 constexpr std::uint16_t kAddressLocal = 2;
 constexpr std::uint16_t kAddressFlags = 8;
+
+constexpr std::uint16_t kNeighborAddress = 1;
+constexpr std::uint16_t kNeighborMac = 2;
+constexpr std::uint16_t kNeighborIncomplete = 0x01;  // states in which the MAC says nothing
+constexpr std::uint16_t kNeighborFailed = 0x20;
+constexpr std::uint8_t kNeighborProxy = 0x08;  // an entry of the proxy table: nobody's MAC
 
 constexpr std::uint16_t kAttributeTypeMask = 0x3fff;  // without "nested" and "network order"
 
@@ -85,7 +94,7 @@ class Attributes {
 
 // What a body turned out to be: a message, nothing that matters, or nonsense.
 struct Decoded {
-  std::optional<std::variant<LinkMessage, AddressMessage, DumpEnd, Overrun>> body;
+  std::optional<std::variant<LinkMessage, AddressMessage, NeighborMessage, DumpEnd, Overrun>> body;
   bool malformed = false;
 };
 
@@ -217,6 +226,46 @@ Decoded DecodeAddress(Bytes body, Existence existence) {
   return {.body = message, .malformed = false};
 }
 
+Decoded DecodeNeighbor(Bytes body, Existence existence) {
+  ByteReader reader(body);
+  const std::uint8_t family = reader.U8();
+  static_cast<void>(reader.Take(3));  // padding
+  NeighborMessage message;
+  message.existence = existence;
+  message.index = IfIndex{reader.HostU32()};
+  const std::uint16_t state = reader.HostU16();
+  const std::uint8_t flags = reader.U8();
+  static_cast<void>(reader.U8());  // type of the route
+  if (!reader.ok()) {
+    return {.body = std::nullopt, .malformed = true};
+  }
+  // Bridges keep their forwarding table under AF_BRIDGE; a proxy entry may lack an interface.
+  if ((family != kFamilyIpv4 && family != kFamilyIpv6) || (flags & kNeighborProxy) != 0) {
+    return {};
+  }
+  if (message.index == IfIndex{0}) {
+    return {.body = std::nullopt, .malformed = true};
+  }
+  std::optional<IpAddress> address;
+  std::optional<MacAddress> mac;
+  Attributes attributes(reader.rest());
+  for (Attribute attribute; attributes.Next(&attribute);) {
+    if (attribute.type == kNeighborAddress) {
+      address = AddressOf(family, attribute.value);
+    } else if (attribute.type == kNeighborMac) {
+      mac = MacOf(attribute.value);
+    }
+  }
+  if (attributes.malformed() || !address) {
+    return {.body = std::nullopt, .malformed = true};
+  }
+  message.address = *address;
+  if ((state & (kNeighborIncomplete | kNeighborFailed)) == 0) {
+    message.mac = mac;
+  }
+  return {.body = message, .malformed = false};
+}
+
 // The error of NLMSG_ERROR and NLMSG_DONE: zero or a negative errno.
 Decoded DecodeEnd(std::uint16_t type, Bytes body) {
   ByteReader reader(body);
@@ -238,6 +287,10 @@ Decoded DecodeBody(std::uint16_t type, Bytes body) {
       return DecodeAddress(body, Existence::kPresent);
     case kDeleteAddress:
       return DecodeAddress(body, Existence::kGone);
+    case kNewNeighbor:
+      return DecodeNeighbor(body, Existence::kPresent);
+    case kDeleteNeighbor:
+      return DecodeNeighbor(body, Existence::kGone);
     case kMessageDone:
     case kMessageError:
       return DecodeEnd(type, body);
@@ -304,6 +357,13 @@ std::vector<std::byte> AddressDumpRequest(std::uint32_t sequence) {
   return std::move(writer).Finish();
 }
 
+std::vector<std::byte> NeighborDumpRequest(std::uint32_t sequence) {
+  ByteWriter writer = RequestHeader(kGetNeighbor, kHeaderLength + 12, sequence);
+  writer.U8(kFamilyUnspecified).U8(0).HostU16(0);  // ndmsg: family, padding,
+  writer.HostU32(0).HostU16(0).U8(0).U8(0);        // index, state, flags, type
+  return std::move(writer).Finish();
+}
+
 std::ostream& operator<<(std::ostream& out, IfIndex index) {
   return out << '#' << static_cast<std::uint32_t>(index);
 }
@@ -324,6 +384,15 @@ std::ostream& operator<<(std::ostream& out, const AddressMessage& message) {
   return out << (message.existence == Existence::kPresent ? "address " : "no address ")
              << message.address << '/' << message.prefix_length << " on " << message.index
              << " flags " << message.flags;
+}
+
+std::ostream& operator<<(std::ostream& out, const NeighborMessage& message) {
+  out << (message.existence == Existence::kPresent ? "neighbour " : "no neighbour ")
+      << message.address << " on " << message.index;
+  if (message.mac) {
+    out << " mac " << *message.mac;
+  }
+  return out;
 }
 
 }  // namespace stentor::net

@@ -30,7 +30,9 @@ inline constexpr std::uint32_t kLinkNoArp = 0x80;
 inline constexpr std::uint32_t kLinkLowerUp = 0x10000;
 
 /// Flags of an address (linux/if_addr.h).
+inline constexpr std::uint32_t kAddressOptimistic = 0x04;
 inline constexpr std::uint32_t kAddressDadFailed = 0x08;
+inline constexpr std::uint32_t kAddressDeprecated = 0x20;
 inline constexpr std::uint32_t kAddressTentative = 0x40;
 
 enum class Existence : std::uint8_t { kPresent, kGone };
@@ -60,6 +62,18 @@ struct AddressMessage {
   friend bool operator==(const AddressMessage&, const AddressMessage&) = default;
 };
 
+/// RTM_NEWNEIGH or RTM_DELNEIGH: what the kernel knows of a neighbour's MAC (ARP or NDP table).
+struct NeighborMessage {
+  Existence existence = Existence::kPresent;
+  IfIndex index{};
+  IpAddress address;
+  /// Absent while it is not known (being resolved, or nobody answered), and where it is not 6
+  /// octets.
+  std::optional<MacAddress> mac = std::nullopt;
+
+  friend bool operator==(const NeighborMessage&, const NeighborMessage&) = default;
+};
+
 /// The end of a dump, or the kernel's answer to a request.
 struct DumpEnd {
   int error = 0;  ///< An errno value; 0 where all went well.
@@ -76,7 +90,7 @@ struct Overrun {
 struct RtnetlinkMessage {
   std::uint32_t sequence = 0;     ///< Of the request that it answers; 0 for notifications.
   bool dump_interrupted = false;  ///< NLM_F_DUMP_INTR: the dump is not of one moment; ask again.
-  std::variant<LinkMessage, AddressMessage, DumpEnd, Overrun> body;
+  std::variant<LinkMessage, AddressMessage, NeighborMessage, DumpEnd, Overrun> body;
 
   friend bool operator==(const RtnetlinkMessage&, const RtnetlinkMessage&) = default;
 };
@@ -99,8 +113,12 @@ struct RtnetlinkDatagram {
 /// The request for all addresses of both families; the answer ends with DumpEnd.
 [[nodiscard]] std::vector<std::byte> AddressDumpRequest(std::uint32_t sequence);
 
+/// The request for the neighbour tables of both families; the answer ends with DumpEnd.
+[[nodiscard]] std::vector<std::byte> NeighborDumpRequest(std::uint32_t sequence);
+
 std::ostream& operator<<(std::ostream& out, IfIndex index);
 std::ostream& operator<<(std::ostream& out, const LinkMessage& message);
 std::ostream& operator<<(std::ostream& out, const AddressMessage& message);
+std::ostream& operator<<(std::ostream& out, const NeighborMessage& message);
 
 }  // namespace stentor::net

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any frame: the responder may answer or not, but never its own answer, never to a group address,
-// and never what the kernel filter would have kept from it.
+// and never what the kernel filter would have kept from it. Nor does the filter keep from us that
+// somebody else claims our address.
 
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +9,8 @@
 #include <variant>
 
 #include "common/base/check.h"
-#include "speaker/announce/arp_filter.h"
 #include "speaker/announce/arp_responder.h"
+#include "speaker/announce/packet_filter.h"
 #include "test/support/classic_bpf.h"
 
 namespace {
@@ -25,8 +26,8 @@ constexpr stentor::net::IfIndex kLink{3};
 
 class OneAddress final : public stentor::speaker::AnnouncedAddresses {
  public:
-  [[nodiscard]] bool Contains(Ipv4Address address) const noexcept override {
-    return address == kVip;
+  [[nodiscard]] bool Contains(const stentor::net::IpAddress& address) const noexcept override {
+    return address == stentor::net::IpAddress(kVip);
   }
 };
 
@@ -39,21 +40,30 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const stentor::speaker::ArpResponder responder(kSelf, kAnnounced);
   const Bytes frame = std::as_bytes(std::span(data, size));
 
+  const auto decoded = stentor::net::DecodeArp(frame);
+  const auto* packet = std::get_if<ArpPacket>(&decoded);
+  if (packet == nullptr) {
+    STENTOR_CHECK(std::holds_alternative<stentor::speaker::DropReason>(responder.Handle(frame)));
+    return 0;
+  }
+  STENTOR_CHECK(std::get<ArpPacket>(stentor::net::DecodeArp(stentor::net::EncodeArp(*packet))) ==
+                *packet);
+  const bool for_us = packet->destination.IsBroadcast() || packet->destination == kSelf;
+  const bool tagged = data[12] == 0x81;  // the kernel takes tags off before it filters
+  const stentor::test::FrameFacts facts{.packet_type = packet->destination.IsBroadcast() ? 1U : 0U,
+                                        .interface = kLink};
+  const bool let_in = stentor::test::RunBpf(kFilter, frame, facts) != 0;
+  STENTOR_CHECK(tagged || !for_us || packet->sender_ip != kVip || let_in);
+
   const stentor::speaker::ArpDecision decision = responder.Handle(frame);
   const auto* answer = std::get_if<stentor::speaker::ArpAnswer>(&decision);
   if (answer == nullptr) {
     return 0;
   }
+  STENTOR_CHECK(for_us && packet->target_ip == kVip && (tagged || let_in));
   const auto reply = std::get<ArpPacket>(stentor::net::DecodeArp(answer->frame));
   STENTOR_CHECK(reply.source == kSelf && !reply.destination.IsGroup());
   STENTOR_CHECK(
       std::holds_alternative<stentor::speaker::DropReason>(responder.Handle(answer->frame)));
-  const auto request = std::get<ArpPacket>(stentor::net::DecodeArp(frame));
-  const bool tagged = size > 12 && data[12] == 0x81;  // the kernel takes tags off before it filters
-  if (!tagged) {
-    const stentor::test::FrameFacts facts{
-        .packet_type = request.destination.IsBroadcast() ? 1U : 0U, .interface = kLink};
-    STENTOR_CHECK(stentor::test::RunBpf(kFilter, frame, facts) != 0);
-  }
   return 0;
 }

@@ -20,8 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   stentor::speaker::LinkSync sync(links);
   stentor::speaker::Announcer announcer(links, {});
   const Ipv4Address address = Ipv4Address::FromOctets(192, 0, 2, 111);
+  const auto address6 =
+      stentor::net::IpAddress::FromNumber(stentor::net::IpFamily::kIpv6, 0x20010db800000000, 0x6f);
   stentor::TimePoint now(std::chrono::seconds(1));
-  announcer.Announce(address, std::nullopt, now);
+  announcer.Announce(address, {}, now);
+  announcer.Announce(address6, {}, now);
   static_cast<void>(sync.Start());
 
   std::size_t eligible = 0;
@@ -33,18 +36,25 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     now += std::chrono::seconds(2);
     for (const stentor::speaker::OutgoingFrame& frame : announcer.Poll(now)) {
-      STENTOR_CHECK(announcer.Contains(address, frame.link));
+      STENTOR_CHECK(announcer.Contains(frame.address, frame.link));
     }
   };
   take(sync.OnDatagram(datagram));
-  take(sync.OnOverrun());
+  sync.OnOverrun();
+  if (sync.WantsDump()) {
+    static_cast<void>(sync.Start());
+  }
   take(sync.OnDatagram(datagram));
   take({.events = links.EndDump(), .request = std::nullopt, .status = {}});
 
   // The events must add up to the state.
   std::size_t found = 0;
   for (const auto& [index, link] : links.all()) {
-    found += link.answers_arp ? 1U : 0U;
+    found += link.can_answer ? 1U : 0U;
+    STENTOR_CHECK(link.answers_arp == (link.can_answer && !link.enslaved));
+    STENTOR_CHECK(link.answers_ndp == (link.answers_arp && link.link_local.has_value()));
+    STENTOR_CHECK(announcer.Contains(address, index) == link.answers_arp);
+    STENTOR_CHECK(announcer.Contains(address6, index) == link.answers_ndp);
   }
   STENTOR_CHECK(found == eligible) << found << " eligible, events say " << eligible;
   return 0;

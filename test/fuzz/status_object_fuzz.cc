@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// \file
-/// A ConfigurationState or an IPAddressPool as the API server shows it: decoded, seen by the
-/// keepers as the watch's word and as the answer to a write, and never more than one more write.
+/// A ConfigurationState, an IPAddressPool or a ServiceL2Status as the API server shows it: decoded,
+/// seen by the keepers as the watch's word and as the answer to a write, and never more than one
+/// more write.
 
 #include <chrono>
 #include <cstddef>
@@ -16,11 +17,14 @@
 #include "common/kube/codec.h"
 #include "common/status/configuration_state_keeper.h"
 #include "controller/status/pool_status_keeper.h"
+#include "speaker/status/l2_status_keeper.h"
 
 namespace {
 
 namespace controller = stentor::controller;
 namespace kube = stentor::kube;
+namespace model = stentor::model;
+namespace speaker = stentor::speaker;
 namespace status = stentor::status;
 
 constexpr stentor::TimePoint kStart(std::chrono::hours(1));
@@ -79,7 +83,50 @@ void FeedPool(const nlohmann::json& object, std::string_view text) {
     }
     now += std::chrono::minutes(6);
   }
-  Demand(pool->figures != kFigures || keeper.pending() == 0);
+  Demand(pool->figures != kFigures || !keeper.NextDeadline());
+}
+
+// The object is there when the keeper starts, whoever's it is; each request is answered with it.
+void FeedL2Status(const nlohmann::json& object, std::string_view text) {
+  const model::ServiceKey other{"default", "other"};
+  double random = 0;
+  speaker::ServiceL2StatusKeeper keeper({.name_space = "ns", .node = "n1"}, [&random] {
+    random += 0.37;
+    return random -= static_cast<double>(static_cast<int>(random));
+  });
+  keeper.SetOwner({"pod", "uid"});
+  const auto service = keeper.Seen(object);
+  keeper.Synced();
+  Demand(!service || keeper.Known(*service) == true);
+  speaker::ServiceInterfaces announced{{other, {"eth0"}}};
+  if (service) {
+    announced[*service] = {};
+  }
+  keeper.SetAnnounced(announced);
+  stentor::TimePoint now = kStart;
+  for (int i = 0; i < 8; ++i) {
+    if (i == 6) {
+      keeper.SetAnnounced({});
+    }
+    for (int rounds = 0;; ++rounds) {  // nothing is asked for again and again
+      const status::StatusActions actions = keeper.Poll(now);
+      Demand(rounds < 16);
+      if (actions.requests.empty()) {
+        break;
+      }
+      for (const status::StatusRequest& sent : actions.requests) {
+        DemandRequest(sent.request);
+        keeper.OnAnswer(now, sent.ticket, kube::Response{200, std::string(text), std::nullopt});
+      }
+      (void)keeper.Seen(object);
+    }
+    Demand(!keeper.NextDeadline() || *keeper.NextDeadline() > now);
+    now += std::chrono::minutes(6);
+  }
+  if (const auto seen = speaker::DecodeL2Status(object); seen.ok()) {
+    (void)keeper.Gone(seen->key);
+    Demand(!service || keeper.Known(*service) == false);
+  }
 }
 
 }  // namespace
@@ -90,6 +137,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (object.ok()) {
     FeedConfigurationState(*object, text);
     FeedPool(*object, text);
+    FeedL2Status(*object, text);
   }
   return 0;
 }

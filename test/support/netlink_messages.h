@@ -109,4 +109,21 @@ inline Octets Ipv4AddressBody(std::uint32_t index, net::Ipv4Address local, net::
   return bytes;
 }
 
+/// The same for IPv6, which has no LOCAL without a peer. `flags` go into the FLAGS attribute, and
+/// `header_flags` into the octet of the header; without the attribute, as kernels before 3.14 do
+/// it, `flags` go there.
+inline Octets Ipv6AddressBody(std::uint32_t index, const net::Ipv6Address& address,
+                              std::uint32_t flags, bool with_flags = true,
+                              std::uint8_t header_flags = 0) {
+  ByteWriter writer;
+  writer.U8(10).U8(64);
+  writer.U8(static_cast<std::uint8_t>(with_flags ? header_flags : flags)).U8(253).HostU32(index);
+  Octets bytes = std::move(writer).Finish();
+  Append(Attribute(1, std::as_bytes(std::span(address.octets()))), &bytes);
+  if (with_flags) {
+    Append(Attribute(8, Number(flags)), &bytes);
+  }
+  return bytes;
+}
+
 }  // namespace stentor::test

@@ -125,5 +125,15 @@ TEST_CASE("Gratuitous ARP is a broadcast about the sender's own address", "[arp]
   CHECK(GratuitousArpPacket(kNode, kVip, GratuitousArp::kReply) == reply);
 }
 
+TEST_CASE("A probe asks without a sender address, so that nobody learns from it", "[arp]") {
+  CHECK(ArpProbe(kNode, kVip) == ArpPacket{.destination = MacAddress::Broadcast(),
+                                           .source = kNode,
+                                           .operation = kArpRequest,
+                                           .sender_mac = kNode,
+                                           .sender_ip = {},
+                                           .target_mac = {},
+                                           .target_ip = kVip});
+}
+
 }  // namespace
 }  // namespace stentor::net

@@ -113,6 +113,37 @@ TEST_CASE("DecodeRtnetlink reads addresses", "[rtnetlink]") {
   }
 }
 
+TEST_CASE("DecodeRtnetlink believes the wider flags of an address", "[rtnetlink]") {
+  const Ipv6Address address = *Ipv6Address::Parse("fe80::1");
+  struct Case {
+    const char* name;
+    Octets body;
+    std::uint32_t want;
+  };
+  const auto c = GENERATE_COPY(values<Case>({
+      {"tentative, in the header only", test::Ipv6AddressBody(3, address, 0xc0, false), 0xc0},
+      {"tentative, in both", test::Ipv6AddressBody(3, address, 0xc0, true, 0xc0), 0xc0},
+      {"stable privacy, which has no room in the header",
+       test::Ipv6AddressBody(3, address, 0x880, true, 0x80), 0x880},
+      {"optimistic", test::Ipv6AddressBody(3, address, 0x44, true, 0x44), 0x44},
+      {"deprecated", test::Ipv6AddressBody(3, address, 0x20, true, 0x20), 0x20},
+      {"the attribute says less than the header", test::Ipv6AddressBody(3, address, 0, true, 0x40),
+       0},
+      {"an attribute of two octets is none",
+       [&address] {
+         Octets body = test::Ipv6AddressBody(3, address, 0x40, false);
+         Append(test::Attribute(8, Octets(2)), &body);
+         return body;
+       }(),
+       0x40},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    CHECK(Only<AddressMessage>(Message(20, c.body)) ==
+          AddressMessage{
+              .index = IfIndex{3}, .address = address, .prefix_length = 64, .flags = c.want});
+  }
+}
+
 TEST_CASE("DecodeRtnetlink reads the ends of dumps", "[rtnetlink]") {
   struct Case {
     const char* name;

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// The saved state of a speaker, as a disk may give it back. The checksum is left out, or nothing
+/// would ever get past it; what can be read must come out the same when it is written and read
+/// again, and all of it must be known to the keeper and to the seeds.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <set>
+#include <string_view>
+
+#include "speaker/state/saved_state.h"
+#include "speaker/state/seeds.h"
+#include "speaker/state/state_keeper.h"
+
+namespace {
+
+using namespace stentor;
+using namespace stentor::speaker;
+
+const StateIdentity kIdentity{.cluster = "c", .node = "n"};
+
+void Demand(bool condition) {
+  if (!condition) {
+    std::abort();
+  }
+}
+
+template <typename Object>
+void Feed(StateKeeper& keeper, const std::vector<Object>& objects) {
+  for (const Object& object : objects) {
+    keeper.Upsert(object);
+  }
+}
+
+void FeedAll(const SavedState& state) {
+  StateKeeper keeper(kIdentity);
+  Feed(keeper, state.services);
+  Feed(keeper, state.slices);
+  Feed(keeper, state.nodes);
+  Feed(keeper, state.pods);
+  Feed(keeper, state.pools);
+  Feed(keeper, state.advertisements);
+  Feed(keeper, state.address_pools);
+  if (state.config_map) {
+    keeper.Upsert(*state.config_map);
+  }
+  keeper.SetAnnounced(state.announced);
+  keeper.Complete();
+  const auto bytes = keeper.Poll(TimePoint(), state.saved);
+  Demand(bytes && Decode(*bytes, kIdentity).ok());
+  Seeds seeds(state);
+  Demand(seeds.unconfirmed() == keeper.size());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  (void)Decode(text, kIdentity);
+  const auto state = DecodeBody(text, kIdentity);
+  if (!state.ok()) {
+    Demand(!state.status().message().empty());
+    return 0;
+  }
+  SavedState trimmed = *state;
+  for (model::Service& service : trimmed.services) {
+    service = Trimmed(service);
+  }
+  for (model::EndpointSlice& slice : trimmed.slices) {
+    slice = Trimmed(slice);
+  }
+  const auto again = Decode(Encode(*state, kIdentity), kIdentity);
+  Demand(again.ok() && *again == trimmed);
+  FeedAll(*state);
+  return 0;
+}
