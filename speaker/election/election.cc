@@ -15,21 +15,16 @@ namespace {
 
 using Advertisements = std::vector<const config::L2Advertisement*>;
 
-bool Covers(const config::L2Advertisement& advertisement, const model::Node& node) {
-  return advertisement.node_selectors.empty() ||
-         model::AnyMatches(advertisement.node_selectors, node.labels);
-}
-
 bool AnyCovers(const Advertisements& advertisements, const model::Node& node) {
-  return std::any_of(advertisements.begin(), advertisements.end(),
-                     [&node](const auto* advertisement) { return Covers(*advertisement, node); });
+  return std::any_of(
+      advertisements.begin(), advertisements.end(),
+      [&node](const auto* advertisement) { return CoversNode(*advertisement, node); });
 }
 
 Advertisements MatchingService(const ServiceFacts& service) {
   Advertisements matching;
   for (const config::L2Advertisement& advertisement : service.advertisements) {
-    if (advertisement.service_selectors.empty() ||
-        model::AnyMatches(advertisement.service_selectors, service.labels)) {
+    if (CoversService(advertisement, service.labels)) {
       matching.push_back(&advertisement);
     }
   }
@@ -39,24 +34,32 @@ Advertisements MatchingService(const ServiceFacts& service) {
 Advertisements Covering(const Advertisements& advertisements, const model::Node& node) {
   Advertisements covering;
   std::copy_if(advertisements.begin(), advertisements.end(), std::back_inserter(covering),
-               [&node](const auto* advertisement) { return Covers(*advertisement, node); });
+               [&node](const auto* advertisement) { return CoversNode(*advertisement, node); });
   return covering;
 }
 
-// Nodes and speakers by name, and what has been found out about them.
+// A node and the speaker on it: one of them may be missing.
 struct Considered {
   const model::Node* node = nullptr;
-  const Speaker* speaker = nullptr;
+  bool has_speaker = false;
+  bool yields = false;
 };
 using ByName = std::map<std::string_view, Considered>;
 
 ByName Index(const ClusterFacts& cluster) {
   ByName by_name;
   for (const model::Node& node : cluster.nodes) {
-    by_name[node.name].node = &node;
+    Considered& considered = by_name[node.name];
+    considered.node = &node;
+    considered.has_speaker = !cluster.membership;
+    considered.yields = !cluster.membership && !node.ready;
   }
-  for (const Speaker& speaker : cluster.speakers) {
-    by_name[speaker.node].speaker = &speaker;
+  if (cluster.membership) {
+    for (const Speaker& speaker : cluster.speakers) {
+      Considered& considered = by_name[speaker.node];
+      considered.has_speaker = true;
+      considered.yields = speaker.yields;
+    }
   }
   return by_name;
 }
@@ -70,18 +73,15 @@ bool HasLocalEndpoint(const ServiceFacts& service, std::string_view node) {
 std::optional<Exclusion> Excluded(const Considered& considered, const ServiceFacts& service,
                                   const ClusterFacts& cluster,
                                   const Advertisements& advertisements) {
-  if (considered.speaker == nullptr) {
+  if (!considered.has_speaker) {
     return Exclusion::kNoSpeaker;
   }
   if (considered.node == nullptr) {
     return Exclusion::kUnknownNode;
   }
   const model::Node& node = *considered.node;
-  if (node.network_unavailable) {
-    return Exclusion::kNetworkUnavailable;
-  }
-  if (!cluster.ignore_exclude_label && node.labels.contains(kExcludeNodeLabel)) {
-    return Exclusion::kExcludeLabel;
+  if (const auto why = ExcludedForAll(node, cluster)) {
+    return why;
   }
   if (!AnyCovers(advertisements, node)) {
     return Exclusion::kNoAdvertisement;
@@ -94,9 +94,9 @@ std::optional<Exclusion> Excluded(const Considered& considered, const ServiceFac
 }
 
 // Takes out the candidates that yield, unless all of them do: then health is ignored.
-void YieldToOthers(const ByName& by_name, Decision& decision) {
+void YieldToOthers(const ByName& by_name, Exclusion reason, Decision& decision) {
   const auto yields = [&by_name](const Candidate& c) {
-    return by_name.find(c.node)->second.speaker->yields;
+    return by_name.find(c.node)->second.yields;
   };
   std::vector<Candidate>& all = decision.candidates;
   const auto first_yielding =
@@ -105,7 +105,7 @@ void YieldToOthers(const ByName& by_name, Decision& decision) {
     return;
   }
   for (auto it = first_yielding; it != all.end(); ++it) {
-    decision.excluded.push_back({.node = it->node, .reason = Exclusion::kYields});
+    decision.excluded.push_back({.node = it->node, .reason = reason});
   }
   all.erase(first_yielding, all.end());
 }
@@ -145,6 +145,8 @@ std::string_view ExclusionName(Exclusion exclusion) noexcept {
       return "no_local_endpoint";
     case Exclusion::kYields:
       return "yields";
+    case Exclusion::kNotReady:
+      return "not_ready";
   }
   return "unknown";
 }
@@ -177,7 +179,7 @@ Decision Elect(const ServiceFacts& service, const ClusterFacts& cluster, std::st
           {.node = std::string(name), .score = PreferenceScore(advertisements, *considered.node)});
     }
   }
-  YieldToOthers(by_name, decision);
+  YieldToOthers(by_name, cluster.membership ? Exclusion::kYields : Exclusion::kNotReady, decision);
   std::sort(decision.excluded.begin(), decision.excluded.end(),
             [](const ExcludedNode& a, const ExcludedNode& b) { return a.node < b.node; });
   SortCandidates(decision.candidates, service.ingress.front());
@@ -188,7 +190,9 @@ Decision Elect(const ServiceFacts& service, const ClusterFacts& cluster, std::st
     decision.reason = DecisionReason::kNoMatchingAdvertisement;
   } else if (decision.winner() != nullptr && *decision.winner() == self) {
     decision.reason = DecisionReason::kAnnounced;
-    decision.interfaces = InterfacesOf(Covering(advertisements, *own->second.node));
+    const Advertisements covering = Covering(advertisements, *own->second.node);
+    decision.interfaces = InterfacesOf(covering);
+    decision.conflict_policy = ConflictPolicyOf(covering);
   } else {
     decision.reason = DecisionReason::kNotOwner;
   }
@@ -226,7 +230,7 @@ int PreferenceScore(std::span<const config::L2Advertisement* const> advertisemen
                     const model::Node& node) {
   int score = 0;
   for (const config::L2Advertisement* advertisement : advertisements) {
-    if (!Covers(*advertisement, node)) {
+    if (!CoversNode(*advertisement, node)) {
       continue;
     }
     for (const model::PreferredNodeSelector& preference : advertisement->preferences) {
@@ -250,6 +254,35 @@ InterfaceChoice InterfacesOf(std::span<const config::L2Advertisement* const> adv
   std::sort(allowed.names.begin(), allowed.names.end());
   allowed.names.erase(std::unique(allowed.names.begin(), allowed.names.end()), allowed.names.end());
   return allowed;
+}
+
+config::ConflictPolicy ConflictPolicyOf(
+    std::span<const config::L2Advertisement* const> advertisements) {
+  config::ConflictPolicy strictest = config::ConflictPolicy::kWarn;
+  for (const config::L2Advertisement* advertisement : advertisements) {
+    strictest = std::max(strictest, advertisement->conflict_policy);
+  }
+  return strictest;
+}
+
+bool CoversNode(const config::L2Advertisement& advertisement, const model::Node& node) {
+  return advertisement.node_selectors.empty() ||
+         model::AnyMatches(advertisement.node_selectors, node.labels);
+}
+
+bool CoversService(const config::L2Advertisement& advertisement, const model::Labels& labels) {
+  return advertisement.service_selectors.empty() ||
+         model::AnyMatches(advertisement.service_selectors, labels);
+}
+
+std::optional<Exclusion> ExcludedForAll(const model::Node& node, const ClusterFacts& cluster) {
+  if (node.network_unavailable) {
+    return Exclusion::kNetworkUnavailable;
+  }
+  if (!cluster.ignore_exclude_label && node.labels.contains(kExcludeNodeLabel)) {
+    return Exclusion::kExcludeLabel;
+  }
+  return std::nullopt;
 }
 
 }  // namespace stentor::speaker

@@ -13,7 +13,9 @@
 /// (descending), then by SHA-256 of "node#first address" (ascending) announces all addresses.
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,7 +42,7 @@ struct ServiceFacts {
   std::span<const config::L2Advertisement> advertisements;  ///< Of the pool of its addresses.
 };
 
-/// A living speaker.
+/// A living speaker, as the membership tells.
 struct Speaker {
   model::NodeName node;
   bool yields = false;  ///< Has a reason to leave it to another; counts only where there is one.
@@ -53,6 +55,9 @@ struct ClusterFacts {
   std::span<const model::Node> nodes;
   std::span<const Speaker> speakers;
   bool ignore_exclude_label = false;  ///< --ignore-exclude-lb
+  /// Where it is off, `speakers` has no meaning: every Node counts as having one, and what yields
+  /// is the Node that is not Ready.
+  bool membership = true;
 };
 
 /// Why this speaker announces, or doesn't.
@@ -64,6 +69,7 @@ enum class DecisionReason : std::uint8_t {
   kNoMatchingAdvertisement,      ///< No advertisement for this Service on this node.
   kNotOwner,                     ///< Another node won, or none could.
 };
+inline constexpr std::size_t kDecisionReasonCount = 6;
 
 /// MetalLB's name, which its metrics and its users' tools know; has static storage.
 [[nodiscard]] std::string_view DecisionReasonName(DecisionReason reason) noexcept;
@@ -77,6 +83,7 @@ enum class Exclusion : std::uint8_t {
   kNoAdvertisement,     ///< No advertisement for this Service covers the node.
   kNoLocalEndpoint,     ///< externalTrafficPolicy Local, and nothing there can serve.
   kYields,              ///< Has a reason to yield, and another candidate has none.
+  kNotReady,            ///< Without membership: is not Ready, and another candidate is.
 };
 
 /// A name in snake_case for logs; has static storage.
@@ -106,7 +113,9 @@ struct InterfaceChoice {
 
 struct Decision {
   DecisionReason reason = DecisionReason::kNotOwner;
-  InterfaceChoice interfaces;          ///< Of this node; filled where it announces.
+  InterfaceChoice interfaces;  ///< Of this node; filled where it announces.
+  /// Of this node; the strictest of the advertisements that cover it, where it announces.
+  config::ConflictPolicy conflict_policy = config::ConflictPolicy::kWarn;
   std::vector<Candidate> candidates;   ///< Best first; the winner is the first.
   std::vector<ExcludedNode> excluded;  ///< By name.
 
@@ -136,5 +145,21 @@ void SortCandidates(std::vector<Candidate>& candidates, const net::IpAddress& ad
 /// Union of the interfaces of `advertisements`; all, where any of them names none.
 [[nodiscard]] InterfaceChoice InterfacesOf(
     std::span<const config::L2Advertisement* const> advertisements);
+
+/// The strictest of `advertisements`; kWarn for none.
+[[nodiscard]] config::ConflictPolicy ConflictPolicyOf(
+    std::span<const config::L2Advertisement* const> advertisements);
+
+/// Whether `advertisement` may be announced by `node`, and whether it is for a Service with
+/// `labels`: no selectors mean all.
+[[nodiscard]] bool CoversNode(const config::L2Advertisement& advertisement,
+                              const model::Node& node);
+[[nodiscard]] bool CoversService(const config::L2Advertisement& advertisement,
+                                 const model::Labels& labels);
+
+/// Why `node` can't announce anything, whatever the Service; nothing where it can. Leaves out
+/// whether it has a speaker.
+[[nodiscard]] std::optional<Exclusion> ExcludedForAll(const model::Node& node,
+                                                      const ClusterFacts& cluster);
 
 }  // namespace stentor::speaker
