@@ -4,16 +4,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/strings.h"
+
 namespace stentor::speaker {
 namespace {
 
-constexpr std::string_view kAllowSharedIp = "metallb.io/allow-shared-ip";
-constexpr std::string_view kAllowSharedIpLegacy = "metallb.universe.tf/allow-shared-ip";
+// Addresses that a Service once had, and that are not new to it should it get them back.
+constexpr std::size_t kMaxWon = 8;
 
-// MetalLB's filter: without --lb-class the Services without a class, otherwise those of that class.
-bool IsOfClass(const model::Service& service, const std::string& wanted) {
-  return wanted.empty() ? !service.load_balancer_class.has_value()
-                        : service.load_balancer_class == wanted;
+bool Contains(const std::vector<net::IpAddress>& addresses, const net::IpAddress& address) {
+  return std::ranges::find(addresses, address) != addresses.end();
 }
 
 // The interfaces of two Services that share an address add up.
@@ -25,119 +25,64 @@ void Merge(AllowedInterfaces& into, const AllowedInterfaces& more) {
   }
 }
 
+bool Same(const AllowedInterfaces& allowed, const InterfaceChoice& choice) {
+  return allowed ? !choice.all && std::ranges::equal(*allowed, choice.names) : choice.all;
+}
+
+ConflictPolicy Convert(config::ConflictPolicy policy) {
+  return policy == config::ConflictPolicy::kStrict ? ConflictPolicy::kStrict
+                                                   : ConflictPolicy::kWarn;
+}
+
 }  // namespace
 
+// Views: used up before anything changes.
 struct Reconciler::Outcome {
   Verdict verdict = Verdict::kNotMine;
-  DecisionReason decision = DecisionReason::kNotOwner;
-  AllowedInterfaces interfaces;
-  model::PoolName pool;
-  model::NodeName winner;
+  const config::Pool* pool = nullptr;
+  Vote vote = {};
 };
 
-std::string_view VerdictName(Verdict verdict) noexcept {
-  switch (verdict) {
-    case Verdict::kAnnounced:
-      return "announced";
-    case Verdict::kNotMine:
-      return "notMine";
-    case Verdict::kNotReady:
-      return "notReady";
-    case Verdict::kNoAddress:
-      return "noIP";
-    case Verdict::kInvalidIp:
-      return "invalidIP";
-    case Verdict::kIpNotAllowed:
-      return "ipNotAllowed";
-    case Verdict::kNotElected:
-      return "notElected";
-  }
-  return "unknown";
+Reconciler::Reconciler(Options options) : options_(std::move(options)), elector_(options_.node) {}
+
+const config::Pool* Reconciler::FindPool(const Entry& entry) const {
+  const config::Pool* pool = config_.FindPool(entry.ingress.front());
+  return pool != nullptr && std::ranges::all_of(entry.ingress,
+                                                [pool](const net::IpAddress& address) {
+                                                  return pool->Contains(address);
+                                                })
+             ? pool
+             : nullptr;
 }
 
-void Reconciler::UpsertService(const model::Service& service) {
-  Entry& entry = services_[service.key];
-  entry.uid = service.uid;
-  entry.mine = service.IsLoadBalancer() && IsOfClass(service, options_.load_balancer_class);
-  entry.may_share_address = service.annotations.contains(kAllowSharedIp) ||
-                            service.annotations.contains(kAllowSharedIpLegacy);
-  entry.traffic_policy = service.external_traffic_policy;
-  entry.labels = service.labels;
-  entry.ingress.clear();
-  entry.invalid_address = false;
-  for (const std::string& text : service.ingress_ips) {
-    if (const auto address = net::IpAddress::Parse(text)) {
-      entry.ingress.push_back(*address);
-    } else {
-      entry.invalid_address = true;
+ServiceFacts Reconciler::FactsOf(const model::ServiceKey& key, const Entry& entry,
+                                 const config::Pool& pool) const {
+  return {.ingress = entry.ingress,
+          .labels = entry.labels,
+          .traffic_policy = entry.traffic_policy,
+          .may_share_address = entry.may_share_address,
+          .endpoints = slices_.EndpointsOf(key),
+          .advertisements = pool.l2_advertisements};
+}
+
+ClusterFacts Reconciler::Cluster(std::span<const model::Node> nodes) const {
+  return {.nodes = nodes,
+          .speakers = speakers_,
+          .ignore_exclude_label = options_.ignore_exclude_label,
+          .membership = options_.membership};
+}
+
+void Reconciler::BeginView() {
+  if (std::exchange(nodes_changed_, false)) {
+    node_list_.clear();
+    for (const auto& [name, node] : nodes_) {
+      node_list_.push_back(node);
     }
   }
-  due_.insert(service.key);
+  elector_.SetView(Cluster(node_list_));
 }
 
-void Reconciler::DeleteService(const model::ServiceKey& key) {
-  const auto it = services_.find(key);
-  if (it != services_.end()) {
-    it->second.mine = false;
-    due_.insert(key);
-  }
-}
-
-void Reconciler::UpsertSlice(const model::EndpointSlice& slice) {
-  const model::ServiceKey service{slice.key.name_space, slice.service_name};
-  const auto former = service_of_slice_.find(slice.key);
-  if (former != service_of_slice_.end() && former->second != service) {
-    DeleteSlice(slice.key);
-  }
-  service_of_slice_[slice.key] = service;
-  endpoints_[service][slice.key.name] = slice.endpoints;
-  due_.insert(service);
-}
-
-void Reconciler::DeleteSlice(const model::ObjectKey& key) {
-  const auto it = service_of_slice_.find(key);
-  if (it == service_of_slice_.end()) {
-    return;
-  }
-  auto& slices = endpoints_[it->second];
-  slices.erase(key.name);
-  if (slices.empty()) {
-    endpoints_.erase(it->second);
-  }
-  due_.insert(it->second);
-  service_of_slice_.erase(it);
-}
-
-void Reconciler::UpsertNode(const model::Node& node) {
-  model::Node& known = nodes_[node.name];
-  if (known != node) {
-    known = node;
-    ElectAll();
-  }
-}
-
-void Reconciler::DeleteNode(const model::NodeName& name) {
-  if (nodes_.erase(name) > 0) {
-    ElectAll();
-  }
-}
-
-void Reconciler::SetConfig(config::Config config) {
-  if (config_ != config) {
-    config_ = std::move(config);
-    ElectAll();
-  }
-}
-
-void Reconciler::SetSpeakers(std::vector<Speaker> speakers, bool ready) {
-  if (speakers_ != speakers || ready_ != ready) {
-    speakers_ = std::move(speakers);
-    ready_ = ready;
-    ElectAll();
-  }
-}
-
-Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, const Entry& entry) const {
+Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entry) {
   if (!entry.mine) {
     return {.verdict = Verdict::kNotMine};
   }
@@ -147,84 +92,53 @@ Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, const Entry
   if (entry.ingress.empty()) {
     return {.verdict = Verdict::kNoAddress};
   }
-  const config::Pool* pool = config_.FindPool(entry.ingress.front());
-  if (pool == nullptr || !std::ranges::all_of(entry.ingress, [pool](const net::IpAddress& address) {
-        return pool->Contains(address);
-      })) {
+  if (!entry.pool) {
+    entry.pool = FindPool(entry);
+  }
+  if (*entry.pool == nullptr) {
     return {.verdict = Verdict::kIpNotAllowed};
   }
-
-  std::vector<model::Endpoint> endpoints;
-  if (const auto slices = endpoints_.find(key); slices != endpoints_.end()) {
-    for (const auto& [name, some] : slices->second) {
-      endpoints.insert(endpoints.end(), some.begin(), some.end());
-    }
-  }
-  const ServiceFacts service{.ingress = entry.ingress,
-                             .labels = entry.labels,
-                             .traffic_policy = entry.traffic_policy,
-                             .may_share_address = entry.may_share_address,
-                             .endpoints = endpoints,
-                             .advertisements = pool->l2_advertisements};
-  const ClusterFacts cluster{.nodes = node_list_,
-                             .speakers = speakers_,
-                             .ignore_exclude_label = options_.ignore_exclude_label};
-  const Decision decision = Elect(service, cluster, options_.node);
-
   Outcome outcome{.verdict = Verdict::kNotElected,
-                  .decision = decision.reason,
-                  .interfaces = {},
-                  .pool = pool->name,
-                  .winner = decision.winner() != nullptr ? *decision.winner() : ""};
-  if (decision.announce()) {
-    outcome.verdict = ready_ ? Verdict::kAnnounced : Verdict::kNotReady;
-    if (!decision.interfaces.all) {
-      outcome.interfaces.emplace(decision.interfaces.names.begin(),
-                                 decision.interfaces.names.end());
-    }
+                  .pool = *entry.pool,
+                  .vote = elector_.Decide(FactsOf(key, entry, **entry.pool), entry.ranking)};
+  if (!outcome.vote.announce()) {
+    return outcome;
+  }
+  // As in MetalLB, after the election: nobody else takes over what has no interface here.
+  const InterfaceChoice& choice = *outcome.vote.interfaces;
+  if (!ready_) {
+    outcome.verdict = Verdict::kNotReady;
+  } else if (!choice.all && interfaces_ &&
+             std::ranges::none_of(choice.names, [this](const std::string& name) {
+               return interfaces_->contains(name);
+             })) {
+    outcome.verdict = Verdict::kInterfaceMissing;
+  } else {
+    outcome.verdict = Verdict::kAnnounced;
   }
   return outcome;
 }
 
 std::vector<OwnershipChange> Reconciler::Reconcile() {
-  if (all_due_) {
-    all_due_ = false;
-    node_list_.clear();
-    for (const auto& [name, node] : nodes_) {
-      node_list_.push_back(node);
-    }
-    for (const auto& [key, entry] : services_) {
-      due_.insert(key);
-    }
-  }
-
   std::vector<OwnershipChange> changes;
   bool rebuild = false;
-  for (const model::ServiceKey& key : std::exchange(due_, {})) {
-    const auto it = services_.find(key);
-    if (it == services_.end()) {
-      continue;  // an endpoint slice of a Service that is none of ours
-    }
-    Entry& entry = it->second;
-    Outcome outcome = Decide(key, entry);
-    const bool announce = outcome.verdict == Verdict::kAnnounced;
-    const std::vector<net::IpAddress> wanted =
-        announce ? entry.ingress : std::vector<net::IpAddress>{};
-    rebuild = rebuild || wanted != entry.announced ||
-              (announce && entry.interfaces != outcome.interfaces);
-    if (wanted != entry.announced) {
-      changes.push_back({.service = key,
-                         .uid = entry.uid,
-                         .verdict = outcome.verdict,
-                         .decision = outcome.decision,
-                         .addresses = announce ? wanted : entry.announced,
-                         .pool = std::move(outcome.pool),
-                         .winner = std::move(outcome.winner)});
-      entry.announced = wanted;
-    }
-    entry.interfaces = std::move(outcome.interfaces);
-    if (!entry.mine) {
+  const auto hold = [&](Services::iterator it) {
+    rebuild = Apply(it->first, it->second, Decide(it->first, it->second), changes) || rebuild;
+    if (!it->second.mine) {
       services_.erase(it);
+    }
+  };
+  if (std::exchange(all_due_, false)) {
+    BeginView();
+    due_.clear();
+    for (auto it = services_.begin(); it != services_.end();) {
+      hold(it++);
+    }
+  } else {
+    for (const model::ServiceKey& key : std::exchange(due_, {})) {
+      if (const auto it = services_.find(key); it != services_.end()) {
+        hold(it);
+      }
     }
   }
   if (rebuild) {
@@ -233,16 +147,139 @@ std::vector<OwnershipChange> Reconciler::Reconcile() {
   return changes;
 }
 
+bool Reconciler::Apply(const model::ServiceKey& key, Entry& entry, const Outcome& outcome,
+                       std::vector<OwnershipChange>& changes) {
+  if (entry.verdict) {
+    --counts_[Slot(*entry.verdict, entry.decision)];
+  }
+  entry.verdict = outcome.verdict;
+  entry.decision = outcome.vote.reason;
+  if (outcome.verdict != Verdict::kNotMine) {
+    ++counts_[Slot(*entry.verdict, entry.decision)];
+  }
+  if (outcome.verdict == Verdict::kInterfaceMissing) {
+    TellFailure(key, entry);
+  } else if (outcome.verdict != Verdict::kNotReady) {
+    entry.failed.clear();
+  }
+
+  const bool announce = outcome.verdict == Verdict::kAnnounced;
+  const bool other_addresses =
+      announce ? entry.announced != entry.ingress : !entry.announced.empty();
+  if (other_addresses) {
+    changes.push_back({.service = key,
+                       .uid = entry.uid,
+                       .verdict = outcome.verdict,
+                       .decision = outcome.vote.reason,
+                       .addresses = announce ? entry.ingress : entry.announced,
+                       .pool = outcome.pool != nullptr ? outcome.pool->name : "",
+                       .winner = std::string(outcome.vote.winner)});
+  }
+  bool changed = other_addresses;
+  if (announce) {
+    changed = Announce(entry, outcome) || changed;
+  } else {
+    entry.announced.clear();
+    entry.fresh.clear();
+  }
+  if (announce || (!outcome.vote.winner.empty() && outcome.vote.winner != options_.node)) {
+    NoteWon(entry);
+  }
+  return changed;
+}
+
+// True where more than the addresses is different now.
+bool Reconciler::Announce(Entry& entry, const Outcome& outcome) {
+  if (entry.announced != entry.ingress) {
+    std::vector<net::IpAddress> fresh;
+    for (const net::IpAddress& address : entry.ingress) {
+      if (Contains(entry.announced, address) ? Contains(entry.fresh, address)
+                                             : IsNewTo(entry, address)) {
+        fresh.push_back(address);
+      }
+    }
+    entry.fresh = std::move(fresh);
+    entry.announced = entry.ingress;
+  }
+  bool changed = false;
+  if (const InterfaceChoice& choice = *outcome.vote.interfaces; !Same(entry.interfaces, choice)) {
+    entry.interfaces.reset();
+    if (!choice.all) {
+      entry.interfaces.emplace(choice.names.begin(), choice.names.end());
+    }
+    changed = true;
+  }
+  if (entry.policy != outcome.vote.conflict_policy) {
+    entry.policy = outcome.vote.conflict_policy;
+    changed = true;
+  }
+  return changed;
+}
+
+void Reconciler::TellFailure(const model::ServiceKey& key, Entry& entry) {
+  if (entry.failed == entry.ingress) {
+    return;
+  }
+  entry.failed = entry.ingress;
+  AnnounceFailure failure{.service = key, .uid = entry.uid, .messages = {}};
+  for (const net::IpAddress& address : entry.ingress) {
+    failure.messages.push_back(StrCat("the interfaces specified by LB IP \"", address.ToString(),
+                                      "\" doesn't exist in assigned node \"", options_.node,
+                                      "\" with protocol \"layer2\""));
+  }
+  failures_.push_back(std::move(failure));
+}
+
+bool Reconciler::IsNewTo(const Entry& entry, const net::IpAddress& address) const {
+  return !Contains(entry.won, address) &&
+         (!Contains(entry.first_ingress, address) || (statuses_known_ && !entry.had_status));
+}
+
+void Reconciler::NoteWon(Entry& entry) {
+  for (const net::IpAddress& address : entry.ingress) {
+    if (!Contains(entry.won, address)) {
+      entry.won.push_back(address);
+    }
+  }
+  if (entry.won.size() > kMaxWon) {
+    entry.won.erase(entry.won.begin(), entry.won.end() - static_cast<std::ptrdiff_t>(kMaxWon));
+  }
+}
+
 void Reconciler::RebuildAnnouncements() {
-  announcements_.clear();
+  Announcements former = std::exchange(announcements_, {});
   for (const auto& [key, entry] : services_) {
     for (const net::IpAddress& address : entry.announced) {
-      const auto [it, added] = announcements_.try_emplace(address, entry.interfaces);
+      const bool fresh = Contains(entry.fresh, address);
+      const auto [it, added] =
+          announcements_.try_emplace(address, AnnouncementSpec{.interfaces = entry.interfaces,
+                                                               .policy = Convert(entry.policy),
+                                                               .probe = fresh});
       if (!added) {
-        Merge(it->second, entry.interfaces);
+        Merge(it->second.interfaces, entry.interfaces);
+        it->second.policy = std::max(it->second.policy, Convert(entry.policy));
+        it->second.probe = it->second.probe && fresh;
       }
     }
   }
+  // An address that another Service brought into the cluster is not new, whoever announces it.
+  for (const auto& [key, entry] : services_) {
+    if (!entry.may_share_address || !entry.announced.empty()) {
+      continue;
+    }
+    for (const net::IpAddress& address : entry.ingress) {
+      const auto it = announcements_.find(address);
+      if (it != announcements_.end() && !IsNewTo(entry, address)) {
+        it->second.probe = false;
+      }
+    }
+  }
+  for (auto& [address, spec] : announcements_) {
+    if (const auto it = former.find(address); it != former.end()) {
+      spec.probe = it->second.probe;
+    }
+  }
+  ++revision_;
 }
 
 }  // namespace stentor::speaker

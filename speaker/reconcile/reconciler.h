@@ -5,33 +5,55 @@
 /// From what the API and the membership say to what this node announces. Keeps the facts, holds the
 /// elections that a change can have touched, and tells what came out differently. Pure: level
 /// triggered, so that facts may arrive in any order and more than once.
+///
+///   reconciler.SetConfig(...), UpsertNode(...), UpsertService(...), UpsertSlice(...), ...
+///   for (const OwnershipChange& change : reconciler.Reconcile()) { Tell(change); }
+///   announcer.SetAnnounced(reconciler.announcements(), now);
+///   for (const AnnounceFailure& failure : reconciler.TakeFailures()) { Emit(failure); }
+///   for (const model::ServiceKey& service : reconciler.TakeSlicesToList()) { List(service); }
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/kube/codec.h"
 #include "common/model/objects.h"
 #include "speaker/announce/announcer.h"
 #include "speaker/election/election.h"
+#include "speaker/election/elector.h"
+#include "speaker/reconcile/slices.h"
 
 namespace stentor::speaker {
 
 /// Why a Service is not looked at by the election, or what the election said.
 enum class Verdict : std::uint8_t {
   kAnnounced,
-  kNotMine,       ///< Not of type LoadBalancer, of another class, or gone.
-  kNotReady,      ///< This speaker may not announce yet (start, pause).
-  kNoAddress,     ///< The Service has no address.
-  kInvalidIp,     ///< An entry of its status is no IP address.
-  kIpNotAllowed,  ///< No pool contains (all of) its addresses.
-  kNotElected,    ///< The election's reason is in OwnershipChange::decision.
+  kNotMine,           ///< Not of type LoadBalancer, of another class, or gone.
+  kNotReady,          ///< This speaker may not announce yet (start, pause).
+  kNoAddress,         ///< The Service has no address.
+  kInvalidIp,         ///< An entry of its status is no IP address.
+  kIpNotAllowed,      ///< No pool contains (all of) its addresses.
+  kNotElected,        ///< The election's reason is in OwnershipChange::decision.
+  kInterfaceMissing,  ///< This node won, but has none of the interfaces that the advertisements
+                      ///< name.
 };
+inline constexpr std::size_t kVerdictCount = 8;
 
 /// The word for a log line; MetalLB's where it has one.
 [[nodiscard]] std::string_view VerdictName(Verdict verdict) noexcept;
+
+/// Why a Service is as it is, in one word: the verdict's name, or what the election said where the
+/// verdict is kNotElected. All are different; has static storage.
+[[nodiscard]] std::string_view ReasonName(Verdict verdict, DecisionReason decision) noexcept;
 
 /// A Service that this node began or ceased to announce, or announces with other addresses.
 struct OwnershipChange {
@@ -44,32 +66,125 @@ struct OwnershipChange {
   model::NodeName winner;  ///< Who should announce; empty where nobody can.
 };
 
+/// This node won a Service, and cannot announce it: for Warning events `announceFailed`. Told once
+/// for each time that it comes to this.
+struct AnnounceFailure {
+  model::ServiceKey service;
+  std::string uid;
+  /// One for each address of the Service, MetalLB's text.
+  std::vector<std::string> messages;
+};
+
+/// A Service that this node announces.
+struct AnnouncedService {
+  model::ServiceKey service;
+  std::string uid;
+  std::vector<net::IpAddress> addresses;
+  AllowedInterfaces interfaces;
+
+  friend bool operator==(const AnnouncedService&, const AnnouncedService&) = default;
+};
+
+/// Why a Service is announced here or isn't, for people: see ToString().
+struct Explanation {
+  model::ServiceKey service;
+  Verdict verdict = Verdict::kNotMine;
+  std::vector<net::IpAddress> addresses;
+  model::PoolName pool;  ///< Empty where no election is held.
+  /// Where an election is held: who could announce it, best first, and why the others can't.
+  std::optional<Decision> decision;
+};
+
+/// One line: `default/web: announced; addresses 192.0.2.1; pool p; candidates a (score 10), b;
+/// excluded c (no_speaker)`. Lists are cut after twenty entries.
+[[nodiscard]] std::string ToString(const Explanation& explanation);
+
 /// Not thread-safe: lives on the speaker's logic thread.
 class Reconciler {
  public:
   struct Options {
-    model::NodeName node;             ///< This one.
-    std::string load_balancer_class;  ///< --lb-class
+    model::NodeName node;                  ///< This one.
+    std::string load_balancer_class = {};  ///< --lb-class
     bool ignore_exclude_label = false;
+    /// Off: nobody tells which speakers live, so every Node has one, and one that is not Ready
+    /// leaves it to others where there are any.
+    bool membership = true;
   };
-  explicit Reconciler(Options options) : options_(std::move(options)) {}
+  explicit Reconciler(Options options);
+
+  // --- facts of the API ---
 
   void UpsertService(const model::Service& service);
   void DeleteService(const model::ServiceKey& key);
-  void UpsertSlice(const model::EndpointSlice& slice);
-  void DeleteSlice(const model::ObjectKey& key);
   void UpsertNode(const model::Node& node);
   void DeleteNode(const model::NodeName& name);
   void SetConfig(config::Config config);
 
-  /// Living speakers, this one included; `ready` is false while this one must not announce.
+  /// The slice watch, which begins once the Services have been listed: an object that Wants() says
+  /// no to need not be decoded. Core/v1 Endpoints come as slices, as kube::DecodeEndpoints makes
+  /// them.
+  [[nodiscard]] bool Wants(const kube::SliceHeader& header) { return slices_.Wants(header); }
+  /// Whether `service` is one whose slices are needed.
+  [[nodiscard]] bool Needs(const model::ServiceKey& service) const {
+    return slices_.IsWanted(service);
+  }
+  void UpsertSlice(const model::EndpointSlice& slice);
+  void DeleteSlice(const model::ObjectKey& key);
+  /// After each complete list of the slice watch (on_synced).
+  void OnSlicesSynced() { slices_.OnWatchSynced(); }
+  /// Services whose slices the watch told before they were needed. Take them after each event of
+  /// the two watches; for each, list the endpointslices of its namespace with labelSelector
+  /// kubernetes.io/service-name=NAME, and give the complete answer to OnSlicesListed() or, when
+  /// retries are given up, the key to OnSlicesListFailed(). Each is given once until then.
+  [[nodiscard]] std::vector<model::ServiceKey> TakeSlicesToList() { return slices_.TakeToList(); }
+  void OnSlicesListed(const model::ServiceKey& service,
+                      const std::vector<model::EndpointSlice>& slices);
+  /// What a saved state has to follow: Slices::TakeChanges().
+  [[nodiscard]] std::vector<std::pair<model::ObjectKey, const model::EndpointSlice*>>
+  TakeSliceChanges() {
+    return slices_.TakeChanges();
+  }
+  void OnSlicesListFailed(const model::ServiceKey& service) { slices_.OnListFailed(service); }
+
+  /// Whether a ServiceL2Status exists for `service`: somebody has announced it.
+  void NoteStatus(const model::ServiceKey& service, bool exists);
+  /// All ServiceL2Status have been listed once: no NoteStatus() means from now on that there is
+  /// none. Not called where they can't be read; then only an address that a Service gets while this
+  /// speaker watches is new. Call it before the first Reconcile(), if ever.
+  void SetStatusesKnown() { statuses_known_ = true; }
+
+  // --- facts of this node and its peers ---
+
+  /// Living speakers, this one included (without a meaning where Options::membership is off);
+  /// `ready` is false while this one must not announce.
   void SetSpeakers(std::vector<Speaker> speakers, bool ready);
+
+  /// Names of this node's interfaces, up or down, enslaved or not, without excluded ones. As long
+  /// as it has not been called, every interface is believed to exist.
+  void SetInterfaces(std::set<std::string> names);
+
+  // --- results ---
 
   /// Holds the elections that are due. Returns what changed for this node, by Service.
   [[nodiscard]] std::vector<OwnershipChange> Reconcile();
 
-  /// What this node is to announce, as of the last Reconcile().
+  /// What this node is to announce, as of the last Reconcile(). An address is to be probed if it is
+  /// new in the cluster: nobody has announced it as far as anybody knows. That is said as long as
+  /// it stays announced, and never again after.
   [[nodiscard]] const Announcements& announcements() const noexcept { return announcements_; }
+  /// Changes whenever announcements() or AnnouncedServices() may have.
+  [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
+  /// The same by Service, sorted: what ServiceL2Status says.
+  [[nodiscard]] std::vector<AnnouncedService> AnnouncedServices() const;
+  /// Those of all Services of our class, whoever announces them.
+  [[nodiscard]] std::set<net::IpAddress> Addresses() const;
+  /// What has failed in Reconcile() since the last call.
+  [[nodiscard]] std::vector<AnnounceFailure> TakeFailures() { return std::exchange(failures_, {}); }
+
+  /// Services of our class by ReasonName(), as of the last Reconcile(). Every reason is there.
+  [[nodiscard]] std::map<std::string_view, std::size_t> VerdictCounts() const;
+  /// How it stands with `service`, as of the last Reconcile(); nothing where it is not known.
+  [[nodiscard]] std::optional<Explanation> Explain(const model::ServiceKey& service) const;
 
  private:
   // A Service, as far as the election needs it.
@@ -78,30 +193,64 @@ class Reconciler {
     bool mine = false;  // of type LoadBalancer and of our class
     bool may_share_address = false;
     bool invalid_address = false;
+    bool had_status = false;  // there has been a ServiceL2Status of it
     model::TrafficPolicy traffic_policy = model::TrafficPolicy::kCluster;
     model::Labels labels;
     std::vector<net::IpAddress> ingress;
+    std::vector<net::IpAddress> first_ingress;  // that it had when this speaker met it
+    std::vector<net::IpAddress> won;            // that somebody has announced, the latest last
+    std::optional<const config::Pool*> pool;    // FindPool(), once it was asked
+    std::optional<Verdict> verdict;             // of the last Reconcile()
+    DecisionReason decision = DecisionReason::kNotOwner;
     std::vector<net::IpAddress> announced;  // by this node, now
+    std::vector<net::IpAddress> fresh;      // those of them that were new in the cluster
     AllowedInterfaces interfaces;
+    config::ConflictPolicy policy = config::ConflictPolicy::kWarn;
+    std::vector<net::IpAddress> failed;  // that TakeFailures() has told of
+    Ranking ranking;
   };
   struct Outcome;
 
-  [[nodiscard]] Outcome Decide(const model::ServiceKey& key, const Entry& entry) const;
-  void ElectAll() { all_due_ = true; }
+  using Services = std::map<model::ServiceKey, Entry>;
+
+  // The pool that contains all addresses of the Service; null where there is none.
+  [[nodiscard]] const config::Pool* FindPool(const Entry& entry) const;
+  [[nodiscard]] ServiceFacts FactsOf(const model::ServiceKey& key, const Entry& entry,
+                                     const config::Pool& pool) const;
+  [[nodiscard]] ClusterFacts Cluster(std::span<const model::Node> nodes) const;
+  [[nodiscard]] Outcome Decide(const model::ServiceKey& key, Entry& entry);
+  void OnEndpointsChanged(const std::vector<model::ServiceKey>& services);
+  void BeginView();
+  // Takes in what was decided. True where announcements() may have changed.
+  [[nodiscard]] bool Apply(const model::ServiceKey& key, Entry& entry, const Outcome& outcome,
+                           std::vector<OwnershipChange>& changes);
+  [[nodiscard]] bool Announce(Entry& entry, const Outcome& outcome);
+  void TellFailure(const model::ServiceKey& key, Entry& entry);
+  [[nodiscard]] static std::size_t Slot(Verdict verdict, DecisionReason decision);
+  // Nobody has announced `address` for this Service, as far as this speaker can know.
+  [[nodiscard]] bool IsNewTo(const Entry& entry, const net::IpAddress& address) const;
+  static void NoteWon(Entry& entry);
   void RebuildAnnouncements();
 
   const Options options_;
-  std::map<model::ServiceKey, Entry> services_;
-  std::map<model::ServiceKey, std::map<std::string, std::vector<model::Endpoint>>> endpoints_;
-  std::map<model::ObjectKey, model::ServiceKey> service_of_slice_;
+  Services services_;
+  Slices slices_;
   std::map<model::NodeName, model::Node> nodes_;
   std::vector<model::Node> node_list_;  // the values of nodes_, for the election
+  bool nodes_changed_ = true;           // since node_list_ was made
   config::Config config_;
   std::vector<Speaker> speakers_;
+  std::optional<std::set<std::string>> interfaces_;
+  std::set<model::ServiceKey> early_statuses_;  // of Services that are not known yet
+  bool statuses_known_ = false;
   bool ready_ = false;
-  bool all_due_ = false;
+  bool all_due_ = true;
   std::set<model::ServiceKey> due_;
+  Elector elector_;
   Announcements announcements_;
+  std::uint64_t revision_ = 0;
+  std::vector<AnnounceFailure> failures_;
+  std::array<std::size_t, kVerdictCount + kDecisionReasonCount> counts_{};  // see Slot()
 };
 
 }  // namespace stentor::speaker

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// What the reconciler is told, and which elections that makes due.
+
+#include <algorithm>
+#include <utility>
+
+#include "speaker/reconcile/reconciler.h"
+
+namespace stentor::speaker {
+namespace {
+
+constexpr std::string_view kAllowSharedIp = "metallb.io/allow-shared-ip";
+constexpr std::string_view kAllowSharedIpLegacy = "metallb.universe.tf/allow-shared-ip";
+
+// MetalLB's filter: without --lb-class the Services without a class, otherwise those of that class.
+bool IsOfClass(const model::Service& service, const std::string& wanted) {
+  return wanted.empty() ? !service.load_balancer_class.has_value()
+                        : service.load_balancer_class == wanted;
+}
+
+}  // namespace
+
+void Reconciler::UpsertService(const model::Service& service) {
+  const auto [it, added] = services_.try_emplace(service.key);
+  Entry& entry = it->second;
+  std::vector<net::IpAddress> ingress;
+  entry.invalid_address = false;
+  for (const std::string& text : service.ingress_ips) {
+    if (const auto address = net::IpAddress::Parse(text)) {
+      ingress.push_back(*address);
+    } else {
+      entry.invalid_address = true;
+    }
+  }
+  if (added || entry.uid != service.uid) {  // or another one of the same name
+    entry.first_ingress = ingress;
+    entry.won.clear();
+    entry.had_status = early_statuses_.erase(service.key) > 0;
+  }
+  if (entry.ingress != ingress || entry.traffic_policy != service.external_traffic_policy) {
+    entry.ranking = {};
+    entry.pool.reset();
+  }
+  entry.uid = service.uid;
+  entry.mine = service.IsLoadBalancer() && IsOfClass(service, options_.load_balancer_class);
+  entry.may_share_address = service.annotations.contains(kAllowSharedIp) ||
+                            service.annotations.contains(kAllowSharedIpLegacy);
+  entry.traffic_policy = service.external_traffic_policy;
+  entry.labels = service.labels;
+  entry.ingress = std::move(ingress);
+  if (entry.mine) {
+    if (!slices_.IsWanted(service.key)) {
+      entry.ranking = {};  // its endpoints may be others than when it was ours before
+    }
+    slices_.Want(service.key, service.created, !service.selector.empty());
+  } else {
+    slices_.Unwant(service.key);
+  }
+  due_.insert(service.key);
+}
+
+void Reconciler::DeleteService(const model::ServiceKey& key) {
+  const auto it = services_.find(key);
+  if (it != services_.end()) {
+    it->second.mine = false;
+    slices_.Unwant(key);
+    due_.insert(key);
+  }
+}
+
+void Reconciler::UpsertSlice(const model::EndpointSlice& slice) {
+  OnEndpointsChanged(slices_.Upsert(slice));
+}
+
+void Reconciler::DeleteSlice(const model::ObjectKey& key) {
+  OnEndpointsChanged(slices_.Delete(key));
+}
+
+void Reconciler::OnSlicesListed(const model::ServiceKey& service,
+                                const std::vector<model::EndpointSlice>& slices) {
+  if (slices_.OnListed(service, slices)) {
+    OnEndpointsChanged({service});
+  }
+}
+
+void Reconciler::OnEndpointsChanged(const std::vector<model::ServiceKey>& services) {
+  for (const model::ServiceKey& service : services) {
+    const auto it = services_.find(service);
+    if (it == services_.end()) {
+      continue;
+    }
+    if (it->second.traffic_policy == model::TrafficPolicy::kLocal) {
+      it->second.ranking = {};
+    }
+    due_.insert(service);
+  }
+}
+
+void Reconciler::UpsertNode(const model::Node& node) {
+  model::Node relevant = node;
+  relevant.addresses.clear();
+  relevant.ready = !options_.membership && node.ready;
+  model::Node& known = nodes_[node.name];
+  if (known != relevant) {
+    known = std::move(relevant);
+    nodes_changed_ = true;
+    all_due_ = true;
+  }
+}
+
+void Reconciler::DeleteNode(const model::NodeName& name) {
+  if (nodes_.erase(name) > 0) {
+    nodes_changed_ = true;
+    all_due_ = true;
+  }
+}
+
+void Reconciler::SetConfig(config::Config config) {
+  if (config_ == config) {
+    return;
+  }
+  config_ = std::move(config);
+  for (auto& [key, entry] : services_) {
+    entry.pool.reset();
+  }
+  all_due_ = true;
+}
+
+void Reconciler::SetSpeakers(std::vector<Speaker> speakers, bool ready) {
+  if (!options_.membership) {
+    speakers.clear();
+  }
+  if (speakers_ != speakers || ready_ != ready) {
+    speakers_ = std::move(speakers);
+    ready_ = ready;
+    all_due_ = true;
+  }
+}
+
+void Reconciler::SetInterfaces(std::set<std::string> names) {
+  if (interfaces_ == names) {
+    return;
+  }
+  interfaces_ = std::move(names);
+  for (const auto& [key, entry] : services_) {
+    if (entry.verdict == Verdict::kInterfaceMissing ||
+        (entry.verdict == Verdict::kAnnounced && entry.interfaces)) {
+      due_.insert(key);
+    }
+  }
+}
+
+void Reconciler::NoteStatus(const model::ServiceKey& service, bool exists) {
+  if (const auto it = services_.find(service); it != services_.end()) {
+    it->second.had_status = it->second.had_status || exists;
+  } else if (exists) {
+    early_statuses_.insert(service);
+  } else {
+    early_statuses_.erase(service);
+  }
+}
+
+}  // namespace stentor::speaker
