@@ -133,6 +133,7 @@ bool Membership::RemoveUnlisted(const std::map<std::string, std::vector<net::IpA
       actions.changes.push_back(ChangeOf(ChangeKind::kRemoved, peer));
       view_changed = true;
     }
+    actions.macs_changed |= !peer.macs.empty();
     peers_by_id_.erase(peer.id);
     it = peers_.erase(it);
   }
