@@ -2,43 +2,27 @@
 #include "speaker/announce/announcer.h"
 
 #include <algorithm>
-#include <variant>
+#include <utility>
 
 namespace stentor::speaker {
 namespace {
 
-// Waking for each frame would cost more than it gains: credit is spent in portions of this length.
-constexpr Duration kPortion = std::chrono::milliseconds(5);
-
-constexpr int kSlowRepeatFactor = 5;
-
-// SplitMix64: spreads any seed, and is the same on every machine.
-std::uint64_t NextRandom(std::uint64_t* state) noexcept {
-  *state += 0x9e3779b97f4a7c15ULL;
-  std::uint64_t z = *state;
-  z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31U);
-}
-
-// The announcements as one link's responder sees them.
-class OnLink final : public AnnouncedAddresses {
- public:
-  OnLink(const Announcer& announcer, IfIndex link) noexcept : announcer_(announcer), link_(link) {}
-  [[nodiscard]] bool Contains(net::Ipv4Address address) const noexcept override {
-    return announcer_.Contains(address, link_);
-  }
-
- private:
-  const Announcer& announcer_;
-  IfIndex link_;
-};
+constexpr net::IpFamily kFamilies[] = {net::IpFamily::kIpv4, net::IpFamily::kIpv6};
 
 AnnouncerOptions Sane(AnnouncerOptions options) {
   options.frames_per_second = std::max<std::uint32_t>(options.frames_per_second, 1);
   options.burst_frames = std::max<std::uint32_t>(options.burst_frames, 1);
-  options.repeat_interval = std::max<Duration>(options.repeat_interval, kPortion);
+  options.repeat_interval =
+      std::max<Duration>(options.repeat_interval, std::chrono::milliseconds(5));
+  if (options.refresh_interval != Duration::zero()) {
+    options.refresh_interval =
+        std::max<Duration>(options.refresh_interval, std::chrono::seconds(1));
+  }
   return options;
+}
+
+void Sort(std::vector<net::IpAddress>* addresses) {
+  std::sort(addresses->begin(), addresses->end());
 }
 
 }  // namespace
@@ -46,8 +30,15 @@ AnnouncerOptions Sane(AnnouncerOptions options) {
 Announcer::Announcer(const Links& links, const AnnouncerOptions& options)
     : links_(links),
       options_(Sane(options)),
-      credit_(options_.burst_frames),
-      jitter_state_(options.jitter_seed) {}
+      jitter_(options.jitter_seed),
+      pace_(options_.frames_per_second, options_.burst_frames),
+      schedule_({.repeat_interval = options_.repeat_interval,
+                 .fast_period = options_.takeover_period,
+                 .refresh_interval = options_.refresh_interval},
+                jitter_),
+      guard_(options_.conflict, jitter_) {
+  LearnOwnMacs();
+}
 
 AnnouncementChange Announcer::SetAnnounced(const Announcements& desired, TimePoint now) {
   AnnouncementChange change;
@@ -56,69 +47,97 @@ AnnouncementChange Announcer::SetAnnounced(const Announcements& desired, TimePoi
       change.withdrawn.push_back(address);
     }
   }
-  std::sort(change.withdrawn.begin(), change.withdrawn.end());
+  Sort(&change.withdrawn);
   for (const net::IpAddress& address : change.withdrawn) {
     Withdraw(address);
   }
-  for (const auto& [address, allowed] : desired) {
+  for (const auto& [address, spec] : desired) {
     const bool known = entries_.contains(address);
-    if (Announce(address, allowed, now)) {
-      (known ? change.changed : change.added).push_back(address);
+    if (Announce(address, spec, now)) {
+      (known                                   ? change.changed
+       : entries_.find(address)->second.silent ? change.waiting
+                                               : change.added)
+          .push_back(address);
     }
   }
   return change;
 }
 
-bool Announcer::Announce(const net::IpAddress& address, const AllowedInterfaces& allowed,
+bool Announcer::Announce(const net::IpAddress& address, const AnnouncementSpec& spec,
                          TimePoint now) {
-  const auto [found, is_new] =
-      entries_.try_emplace(address, Entry{.allowed = allowed, .counters = {}});
+  latest_ = std::max(latest_, now);
+  const auto [found, is_new] = entries_.try_emplace(address);
   Entry& entry = found->second;
   if (is_new) {
     ++revision_;
-    StartRun({address, kAllLinks}, options_.takeover_period, now);
+    Join(spec.interfaces, address.family(), &entry);
+    entry.policy = spec.policy;
+    entry.silent = guard_.Add(address, spec.policy, spec.probe, now);
+    if (!entry.silent) {
+      schedule_.Start({address, GratuitousSchedule::kAllLinks}, options_.takeover_period, now);
+    }
     return true;
   }
-  if (entry.allowed == allowed) {
-    return false;
+  const bool other_policy = std::exchange(entry.policy, spec.policy) != spec.policy;
+  const bool other_interfaces = entry.scope->first != spec.interfaces;
+  if (other_interfaces) {
+    Reach(address, &entry, spec.interfaces, now);
   }
-  const Entry before{.allowed = std::exchange(entry.allowed, allowed), .counters = {}};
-  ++revision_;
-  for (const auto& [index, link] : links_.all()) {
-    if (Allows(entry, link) && !Allows(before, link)) {
-      StartRun({address, index}, options_.takeover_period, now);
-    }
+  if (other_policy) {
+    guard_.SetPolicy(address, spec.policy, now);
+    ApplyGuard(now);
   }
-  return true;
+  return other_policy || other_interfaces;
 }
 
 bool Announcer::Withdraw(const net::IpAddress& address) {
-  if (entries_.erase(address) == 0) {
+  const auto found = entries_.find(address);
+  if (found == entries_.end()) {
     return false;
   }
   ++revision_;
-  StopRuns(address);
+  Leave(address.family(), &found->second);
+  entries_.erase(found);
+  schedule_.Stop(address);
+  guard_.Remove(address);
+  std::erase(changes_.added, address);
+  std::erase(changes_.withdrawn, address);
   return true;
 }
 
 void Announcer::AnnounceAgain(TimePoint now) {
+  latest_ = std::max(latest_, now);
   for (const net::IpAddress& address : Announced()) {
-    StartRun({address, kAllLinks}, options_.takeover_period, now);
+    schedule_.Start({address, GratuitousSchedule::kAllLinks}, options_.takeover_period, now);
   }
 }
 
 void Announcer::OnLinkEvents(std::span<const LinkEvent> events, TimePoint now) {
+  latest_ = std::max(latest_, now);
+  LearnOwnMacs();
+  const auto tell = [this, now](IfIndex index, Duration period) {
+    for (const net::IpFamily family : kFamilies) {
+      StartRunsOn(index, family, period, now);
+    }
+    guard_.OnLinkUsable(now);
+  };
   for (const LinkEvent& event : events) {
     switch (event.change) {
       case LinkChange::kAdded:
       case LinkChange::kCarrierUp:
         ++revision_;
-        StartRunsOn(event.index, options_.carrier_period, now);
+        tell(event.index, options_.carrier_period);
         break;
       case LinkChange::kMacChanged:
       case LinkChange::kRenamed:  // other announcements may be allowed on it under this name
+      case LinkChange::kEnslavementChanged:
         ++revision_;
-        StartRunsOn(event.index, options_.takeover_period, now);
+        tell(event.index, options_.takeover_period);
+        break;
+      case LinkChange::kLinkLocalChanged:
+        ++revision_;
+        StartRunsOn(event.index, net::IpFamily::kIpv6, options_.takeover_period, now);
+        guard_.OnLinkUsable(now);
         break;
       case LinkChange::kRemoved:
         ++revision_;
@@ -129,242 +148,109 @@ void Announcer::OnLinkEvents(std::span<const LinkEvent> events, TimePoint now) {
   }
 }
 
-bool Announcer::Contains(const net::IpAddress& address, IfIndex index) const noexcept {
-  const auto found = entries_.find(address);
-  if (found == entries_.end()) {
-    return false;
-  }
-  const Link* link = links_.Find(index);
-  return link != nullptr && Allows(found->second, *link);
-}
-
-ArpDecision Announcer::OnArpFrame(IfIndex index, Bytes frame) noexcept {
-  const Link* link = links_.Find(index);
-  const OnLink announced(*this, index);
-  const ArpDecision decision = link == nullptr || !link->answers_arp
-                                   ? ArpDecision(DropReason::kUnknownInterface)
-                                   : ArpResponder(link->mac, announced).Handle(frame);
-  if (const auto* reason = std::get_if<DropReason>(&decision)) {
-    ++drops_[static_cast<std::size_t>(*reason)];
-    return decision;
-  }
-  AddressCounters& counters =
-      entries_.find(std::get_if<ArpAnswer>(&decision)->address)->second.counters;
-  ++counters.requests_received;
-  ++counters.responses_sent;
-  return decision;
-}
-
-std::vector<OutgoingFrame> Announcer::Poll(TimePoint now) {
-  Refill(now);
-  std::vector<OutgoingFrame> out;
-  const auto run = [this, now, &out](const Target& target) {
-    Send(target, runs_.at(target).step, &out);
-    Advance(target, now);
-  };
-  while (credit_ >= 1 && !urgent_.empty()) {
-    const Target target = urgent_.front();
-    urgent_.pop_front();
-    const auto found = runs_.find(target);
-    if (found != runs_.end() && found->second.step == Run::Step::kFirstRequest) {
-      run(target);
-    }
-  }
-  while (credit_ >= 1 && !waiting_.empty() && waiting_.begin()->first <= now) {
-    const Target target = waiting_.begin()->second;
-    waiting_.erase(waiting_.begin());
-    run(target);
-  }
-  return out;
-}
-
-std::optional<TimePoint> Announcer::NextDeadline() const {
-  if (urgent_.empty() && waiting_.empty()) {
-    return std::nullopt;
-  }
-  // Nothing leaves before there is credit again: then a portion's worth, at most a full burst.
-  TimePoint affordable = refilled_.value_or(TimePoint::min());
-  if (credit_ < 1) {
-    const double rate = options_.frames_per_second;
-    const double portion = std::chrono::duration<double>(kPortion).count() * rate;
-    const double wanted = std::clamp(portion, 1.0, double{1} * options_.burst_frames);
-    affordable += std::chrono::duration_cast<Duration>(
-        std::chrono::duration<double>((wanted - credit_) / rate) + std::chrono::nanoseconds(1));
-  }
-  if (!urgent_.empty()) {
-    return affordable;
-  }
-  return std::max(affordable, waiting_.begin()->first);
-}
-
-std::vector<net::Ipv4Address> Announcer::Ipv4AddressesOn(IfIndex index) const {
-  std::vector<net::Ipv4Address> addresses;
-  const Link* link = links_.Find(index);
-  if (link == nullptr) {
-    return addresses;
-  }
-  for (const auto& [address, entry] : entries_) {
-    if (address.IsIpv4() && Allows(entry, *link)) {
-      addresses.push_back(address.ipv4());
-    }
-  }
-  std::sort(addresses.begin(), addresses.end());
-  return addresses;
-}
-
-const AddressCounters* Announcer::Counters(const net::IpAddress& address) const {
-  const auto found = entries_.find(address);
-  return found == entries_.end() ? nullptr : &found->second.counters;
-}
-
-std::vector<net::IpAddress> Announcer::Announced() const {
-  std::vector<net::IpAddress> addresses;
-  for (const auto& [address, entry] : entries_) {
-    addresses.push_back(address);
-  }
-  std::sort(addresses.begin(), addresses.end());
-  return addresses;
-}
-
-std::vector<std::string> Announcer::InterfacesOf(const net::IpAddress& address) const {
-  std::vector<std::string> names;
-  const auto found = entries_.find(address);
-  if (found == entries_.end()) {
-    return names;
-  }
-  for (const auto& [index, link] : links_.all()) {
-    if (Allows(found->second, link)) {
-      names.push_back(link.name);
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-bool Announcer::Allows(const Entry& entry, const Link& link) {
-  return link.answers_arp && (!entry.allowed || entry.allowed->contains(link.name));
-}
-
-void Announcer::StartRun(const Target& target, Duration period, TimePoint now) {
-  if (!target.first.IsIpv4()) {
+void Announcer::SetKnownMacs(std::set<net::MacAddress> known, TimePoint now) {
+  latest_ = std::max(latest_, now);
+  if (known == known_macs_) {
     return;
   }
-  const auto [found, is_new] = runs_.try_emplace(target);
-  Run& run = found->second;
-  const bool queued = !is_new && run.step == Run::Step::kFirstRequest;
-  if (!is_new && !queued) {
-    waiting_.erase({run.due, target});
+  known_macs_ = std::move(known);
+  guard_.Forget([this](const net::MacAddress& mac) { return known_macs_.contains(mac); }, now);
+  ApplyGuard(now);
+}
+
+bool Announcer::Contains(const net::IpAddress& address, IfIndex index) const noexcept {
+  const auto found = entries_.find(address);
+  if (found == entries_.end() || found->second.silent) {
+    return false;
   }
-  // What is left of a longer run is still owed: a bond may change its MAC after its carrier is up.
-  const Duration left = is_new ? Duration::zero() : run.started + run.period - now;
-  run = {.step = Run::Step::kFirstRequest,
-         .started = now,
-         .period = std::max(left, period),
-         .due = now};
-  if (!queued) {
-    urgent_.push_back(target);
+  const Link* const link = links_.Find(index);
+  return link != nullptr && Allows(*found->second.scope, *link, address.family());
+}
+
+AnnouncementChange Announcer::TakeChanges() {
+  Sort(&changes_.added);
+  Sort(&changes_.withdrawn);
+  return std::exchange(changes_, {});
+}
+
+std::vector<ConflictNotice> Announcer::TakeConflictNotices() {
+  std::vector<ConflictNotice> notices = guard_.TakeNotices();
+  for (ConflictNotice& notice : notices) {
+    if (const Link* const link = links_.Find(notice.link)) {
+      notice.interface = link->name;
+    }
   }
-  if (!refilled_) {
-    refilled_ = now;
+  return notices;
+}
+
+bool Announcer::Allows(const Scope& scope, const Link& link, net::IpFamily family) {
+  const AllowedInterfaces& interfaces = scope.first;
+  const bool named = interfaces && interfaces->contains(link.name);
+  return (named || !interfaces) && MayAnswer(link, family, named);
+}
+
+void Announcer::Join(const AllowedInterfaces& interfaces, net::IpFamily family, Entry* entry) {
+  entry->scope = &*scopes_.try_emplace(interfaces).first;
+  ++entry->scope->second[Slot(family)];
+}
+
+void Announcer::Leave(net::IpFamily family, Entry* entry) {
+  std::array<std::size_t, 2>& count = std::exchange(entry->scope, nullptr)->second;
+  --count[Slot(family)];
+  std::erase_if(scopes_,
+                [](const Scope& scope) { return scope.second == std::array<std::size_t, 2>{}; });
+}
+
+// Gives an address other interfaces; those that it had before are not told again.
+void Announcer::Reach(const net::IpAddress& address, Entry* entry,
+                      const AllowedInterfaces& interfaces, TimePoint now) {
+  ++revision_;
+  const Scope before{entry->scope->first, {}};
+  Leave(address.family(), entry);
+  Join(interfaces, address.family(), entry);
+  bool more = false;
+  for (const auto& [index, link] : links_.all()) {
+    if (Allows(*entry->scope, link, address.family()) && !Allows(before, link, address.family())) {
+      more = true;
+      if (!entry->silent) {
+        schedule_.Start({address, index}, options_.takeover_period, now);
+      }
+    }
+  }
+  if (more) {
+    guard_.OnLinkUsable(address, now);
   }
 }
 
-void Announcer::StartRunsOn(IfIndex index, Duration period, TimePoint now) {
-  const Link* link = links_.Find(index);
+void Announcer::StartRunsOn(IfIndex index, net::IpFamily family, Duration period, TimePoint now) {
+  const Link* const link = links_.Find(index);
   if (link == nullptr || !link->carrier) {
     return;  // carrier-up will start them
   }
-  for (const net::Ipv4Address address : Ipv4AddressesOn(index)) {
-    StartRun({address, index}, period, now);
-  }
-}
-
-void Announcer::StopRuns(const net::IpAddress& address) {
-  for (auto run = runs_.lower_bound({address, kAllLinks});
-       run != runs_.end() && run->first.first == address; run = runs_.erase(run)) {
-    // What is left of it in urgent_ is skipped by Poll().
-    waiting_.erase({run->second.due, run->first});
-  }
-}
-
-void Announcer::Refill(TimePoint now) {
-  if (refilled_ && now > *refilled_) {
-    const double seconds = std::chrono::duration<double>(now - *refilled_).count();
-    credit_ =
-        std::min<double>(options_.burst_frames, credit_ + seconds * options_.frames_per_second);
-  }
-  if (!refilled_ || now > *refilled_) {
-    refilled_ = now;
-  }
-}
-
-void Announcer::Send(const Target& target, Run::Step step, std::vector<OutgoingFrame>* out) {
-  const auto& [address, index] = target;
-  Entry& entry = entries_.find(address)->second;
-  if (index != kAllLinks) {
-    if (const Link* link = links_.Find(index)) {
-      SendOn(*link, &entry, address, step, out);
+  for (const net::IpAddress& address : AddressesOn(index, family)) {
+    if (const auto entry = entries_.find(address);
+        entry != entries_.end() && !entry->second.silent) {
+      schedule_.Start({address, index}, period, now);
     }
-    return;
-  }
-  for (const auto& [number, link] : links_.all()) {
-    SendOn(link, &entry, address, step, out);
   }
 }
 
-void Announcer::SendOn(const Link& link, Entry* entry, const net::IpAddress& address,
-                       Run::Step step, std::vector<OutgoingFrame>* out) {
-  if (!link.carrier || !Allows(*entry, link)) {
-    return;
+// Follows what the guard has decided.
+void Announcer::ApplyGuard(TimePoint now) {
+  for (const ConflictGuard::Turn& turn : guard_.TakeTurns()) {
+    entries_.find(turn.address)->second.silent = turn.silent;
+    // What was taken back before anybody asked is no change.
+    auto& from = turn.silent ? changes_.added : changes_.withdrawn;
+    auto& to = turn.silent ? changes_.withdrawn : changes_.added;
+    if (std::erase(from, turn.address) == 0) {
+      to.push_back(turn.address);
+    }
+    if (turn.silent) {
+      schedule_.Stop(turn.address);
+    } else {
+      schedule_.Start({turn.address, GratuitousSchedule::kAllLinks}, options_.takeover_period, now);
+    }
   }
-  const auto send = [&](net::GratuitousArp form) {
-    const net::ArpFrame frame =
-        net::EncodeArp(net::GratuitousArpPacket(link.mac, address.ipv4(), form));
-    out->push_back({.link = link.index,
-                    .address = address,
-                    .bytes = std::vector<std::byte>(frame.begin(), frame.end())});
-    ++entry->counters.gratuitous_sent;
-    credit_ -= 1;
-  };
-  if (step != Run::Step::kFirstReply) {
-    send(net::GratuitousArp::kRequest);
-  }
-  if (step != Run::Step::kFirstRequest) {
-    send(net::GratuitousArp::kReply);
-  }
-}
-
-void Announcer::Advance(const Target& target, TimePoint now) {
-  const auto found = runs_.find(target);
-  Run& run = found->second;
-  const Duration elapsed = now - run.started;
-  switch (run.step) {
-    case Run::Step::kFirstRequest:
-      run.step = Run::Step::kFirstReply;
-      run.due = now;
-      break;
-    case Run::Step::kFirstReply:
-      run.step = Run::Step::kRepeat;
-      run.due = now + Jittered(options_.repeat_interval);
-      break;
-    case Run::Step::kRepeat:
-      if (elapsed >= run.period) {
-        runs_.erase(found);
-        return;
-      }
-      run.due = now + Jittered(elapsed < options_.takeover_period
-                                   ? options_.repeat_interval
-                                   : options_.repeat_interval * kSlowRepeatFactor);
-      break;
-  }
-  waiting_.insert({run.due, target});
-}
-
-Duration Announcer::Jittered(Duration interval) {
-  const std::int64_t half = std::max<std::int64_t>(interval.count() / 2, 1);
-  const auto offset =
-      static_cast<std::int64_t>(NextRandom(&jitter_state_) % static_cast<std::uint64_t>(half));
-  return interval - Duration(half / 2) + Duration(offset);
 }
 
 }  // namespace stentor::speaker

@@ -2,20 +2,19 @@
 #pragma once
 
 /// \file
-/// What this node announces: which addresses, on which links, and when the segment is told without
-/// having asked (gratuitous ARP). Pure: facts, frames and time go in; frames come out. Nothing is
-/// sent where nothing changes.
+/// What this node announces: which addresses, on which links, when the segment is told without
+/// having asked (gratuitous ARP, unsolicited neighbour advertisements), and what is done about
+/// others who claim the same addresses. Pure: facts, frames and time go in; decisions and frames
+/// come out. Nothing is sent where nothing changes.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -23,22 +22,39 @@
 #include "common/base/time.h"
 #include "common/net/arp.h"
 #include "common/net/ip_address.h"
+#include "speaker/announce/announcer_pace.h"
 #include "speaker/announce/arp_responder.h"
+#include "speaker/announce/conflict.h"
+#include "speaker/announce/conflict_guard.h"
+#include "speaker/announce/gratuitous.h"
 #include "speaker/announce/links.h"
+#include "speaker/announce/ndp_responder.h"
 
 namespace stentor::speaker {
 
 /// The names of the interfaces that may announce an address; absent: all that are eligible.
 using AllowedInterfaces = std::optional<std::set<std::string>>;
 
-/// The desired state: every address that this node is to announce.
-using Announcements = std::map<net::IpAddress, AllowedInterfaces>;
+/// How one address is to be announced.
+struct AnnouncementSpec {
+  AllowedInterfaces interfaces;
+  ConflictPolicy policy = ConflictPolicy::kWarn;
+  /// The address is new in the cluster: probe for another owner before (kStrict) or while (kWarn)
+  /// it is announced. Looked at only when the address is added; never set it on a fail-over.
+  bool probe = false;
 
-/// What SetAnnounced() changed, sorted; for the log.
+  friend bool operator==(const AnnouncementSpec&, const AnnouncementSpec&) = default;
+};
+
+/// The desired state: every address that this node is to announce.
+using Announcements = std::map<net::IpAddress, AnnouncementSpec>;
+
+/// What changed, sorted; for the log.
 struct AnnouncementChange {
-  std::vector<net::IpAddress> added;
-  std::vector<net::IpAddress> withdrawn;
-  std::vector<net::IpAddress> changed;  ///< Other interfaces than before.
+  std::vector<net::IpAddress> added;      ///< Answered for from now on.
+  std::vector<net::IpAddress> withdrawn;  ///< Silent from now on.
+  std::vector<net::IpAddress> changed;    ///< Other interfaces or another policy than before.
+  std::vector<net::IpAddress> waiting;    ///< Will be answered for once a probe found them free.
 
   friend bool operator==(const AnnouncementChange&, const AnnouncementChange&) = default;
 };
@@ -47,7 +63,7 @@ struct AnnouncementChange {
 struct AddressCounters {
   std::uint64_t requests_received = 0;
   std::uint64_t responses_sent = 0;
-  std::uint64_t gratuitous_sent = 0;
+  std::uint64_t gratuitous_sent = 0;  ///< Frames, in whatever form; defences too, probes not.
 
   friend bool operator==(const AddressCounters&, const AddressCounters&) = default;
 };
@@ -60,10 +76,15 @@ struct AnnouncerOptions {
   /// After carrier-up a switch may drop frames for 30 s (spanning tree); past `takeover_period` the
   /// interval is five times as long.
   Duration carrier_period = std::chrono::seconds(30);
-  /// Bound on gratuitous frames: 1,000 addresses taken over at once are told in about 40 ms.
+  /// Every address is told again at this interval, give or take a quarter, for as long as it is
+  /// announced; zero: never. At least a second.
+  Duration refresh_interval{};
+  /// Bound on all frames that are not answers: 1,000 addresses taken over at once are told in about
+  /// 40 ms.
   std::uint32_t frames_per_second = 20'000;
   std::uint32_t burst_frames = 200;  ///< That many may leave at once; at least 1.
   std::uint64_t jitter_seed = 0;     ///< Random, so that nodes don't repeat in step.
+  ConflictOptions conflict;
 };
 
 /// A frame that is to leave on `link`.
@@ -72,10 +93,29 @@ struct OutgoingFrame {
   net::IpAddress address;  ///< What it is about.
   std::vector<std::byte> bytes;
 
+  /// Whether the link's ARP port sends it or its NDP port.
+  [[nodiscard]] net::IpFamily family() const noexcept { return address.family(); }
+
   friend bool operator==(const OutgoingFrame&, const OutgoingFrame&) = default;
 };
 
-/// Not thread-safe. IPv6 addresses are kept and counted, but nothing is sent for them yet.
+/// What a link's ports must be able to receive.
+struct WantedPort {
+  IfIndex link{};
+  bool arp = false;
+  bool ndp = false;
+
+  friend bool operator==(const WantedPort&, const WantedPort&) = default;
+};
+
+/// How an address that is to be announced stands.
+enum class AddressState : std::uint8_t {
+  kAnnounced,  ///< Answered for, on whatever links it may be.
+  kWaiting,    ///< Silent until its first probe is over (kStrict).
+  kWithheld,   ///< Silent because another host has it (kStrict).
+};
+
+/// Not thread-safe.
 class Announcer {
  public:
   /// `links` must outlive this object; it is read at every call.
@@ -83,13 +123,14 @@ class Announcer {
   Announcer(const Announcer&) = delete;
   Announcer& operator=(const Announcer&) = delete;
 
-  /// Replaces the desired state. What is new is announced, what is gone is silent from now on.
+  /// Replaces the desired state. What is new is announced (or probed), what is gone is silent from
+  /// now on.
   AnnouncementChange SetAnnounced(const Announcements& desired, TimePoint now);
 
   /// Adds or changes one address. True if that changed anything.
-  bool Announce(const net::IpAddress& address, const AllowedInterfaces& allowed, TimePoint now);
+  bool Announce(const net::IpAddress& address, const AnnouncementSpec& spec, TimePoint now);
 
-  /// Takes one address away. True if it was announced.
+  /// Takes one address away. True if it was there.
   bool Withdraw(const net::IpAddress& address);
 
   /// Tells the segment everything again, as on take-over: another speaker may have claimed the same
@@ -97,81 +138,143 @@ class Announcer {
   void AnnounceAgain(TimePoint now);
 
   /// Takes note of what Links reported, after Links has changed: a link that is new, has another
-  /// MAC or has its carrier back gets its announcements again.
+  /// MAC or link-local address or has its carrier back gets its announcements again. Call it after
+  /// every change of Links, also where that reported nothing: the MACs of all of them are ours.
   void OnLinkEvents(std::span<const LinkEvent> events, TimePoint now);
+
+  /// The MACs of speakers and of the nodes' own addresses: they are never foreign. Conflicts with
+  /// only such hosts are over at once. This node's own links need not be among them.
+  void SetKnownMacs(std::set<net::MacAddress> known, TimePoint now);
 
   /// Whether this node answers for `address` on `link`, now.
   [[nodiscard]] bool Contains(const net::IpAddress& address, IfIndex link) const noexcept;
 
-  /// Decides on a frame that arrived on `link` and counts it. The caller sends the answer.
-  [[nodiscard]] ArpDecision OnArpFrame(IfIndex link, Bytes frame) noexcept;
+  /// Decides on a frame that arrived on `link`, counts it and takes note of what it says about
+  /// others who claim our addresses. The caller sends the answer at once, and when it has no more
+  /// frames looks at revision() and NextDeadline(), which may have changed.
+  [[nodiscard]] ArpDecision OnArpFrame(IfIndex link, Bytes frame, TimePoint now);
+  [[nodiscard]] NdDecision OnNdFrame(IfIndex link, Bytes frame, TimePoint now);
 
-  /// The gratuitous frames that are due. Call it after every change and at NextDeadline().
+  /// The frames that are due: gratuitous ones, defences, probes. Call it after every change and at
+  /// NextDeadline(), each time after the filters have been renewed where revision() has changed.
   [[nodiscard]] std::vector<OutgoingFrame> Poll(TimePoint now);
 
   /// When Poll() has something to do next; nothing where all is said.
   [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
 
-  /// The IPv4 addresses that `link` answers for, ascending: for BuildArpFilter().
+  /// What Poll(), OnArpFrame(), OnNdFrame() and SetKnownMacs() changed since the last call, sorted:
+  /// strict addresses that were found free (`added`), or were withheld (`withdrawn`).
+  [[nodiscard]] AnnouncementChange TakeChanges();
+
+  /// What is worth telling about conflicts since the last call. At most one for each address, MAC
+  /// and kind in ten minutes, under a cap for all together.
+  [[nodiscard]] std::vector<ConflictNotice> TakeConflictNotices();
+
+  /// The ports that are needed: links where something is to be announced or probed for, in order.
+  [[nodiscard]] std::vector<WantedPort> WantedPorts() const;
+
+  /// The addresses whose ARP must reach OnArpFrame() on `link`, ascending: for BuildArpFilter().
+  /// Those that are waiting or withheld too, and beside any also 192.0.0.8, which no host has (RFC
+  /// 7600): whoever is suspected to be a proxy is asked for it, and no filter has to change for
+  /// that.
   [[nodiscard]] std::vector<net::Ipv4Address> Ipv4AddressesOn(IfIndex link) const;
 
-  /// Changes whenever Ipv4AddressesOn() may have changed for any link: then filters must be
-  /// rebuilt, before Poll() is called, so that no answer to a gratuitous frame is missed.
+  /// Likewise for BuildNdpFilter(); the address that no host has is 100::1 (RFC 6666).
+  [[nodiscard]] std::vector<net::Ipv6Address> Ipv6AddressesOn(IfIndex link) const;
+
+  /// The solicited-node groups that `link` must be a member of, ascending. 100::1 needs none: who
+  /// answers for it answers to all nodes.
+  [[nodiscard]] std::vector<net::Ipv6Address> GroupsOn(IfIndex link) const;
+
+  /// Changes whenever one of the four above may have changed for any link: then ports, groups and
+  /// filters must be renewed, before Poll() is called, so that no answer to a frame is missed.
   [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
 
-  /// Null where the address is not announced.
+  /// Null where the address is not to be announced.
   [[nodiscard]] const AddressCounters* Counters(const net::IpAddress& address) const;
-  [[nodiscard]] std::uint64_t Drops(DropReason reason) const noexcept {
-    return drops_[static_cast<std::size_t>(reason)];
-  }
 
-  /// Every announced address, ascending.
+  /// Frames that got no answer: IPv4 is ARP, IPv6 is NDP.
+  [[nodiscard]] std::uint64_t Drops(net::IpFamily family, DropReason reason) const noexcept;
+
+  /// Every announced address, ascending; not those that are waiting or withheld.
   [[nodiscard]] std::vector<net::IpAddress> Announced() const;
 
-  /// The eligible links that `address` is announced on, by name, sorted; empty where none.
+  /// The others, ascending.
+  [[nodiscard]] std::vector<net::IpAddress> Unannounced() const;
+
+  /// Nothing where the address is not to be announced.
+  [[nodiscard]] std::optional<AddressState> StateOf(const net::IpAddress& address) const;
+
+  /// The links that `address` is announced on now, by name, sorted; empty where none.
   [[nodiscard]] std::vector<std::string> InterfacesOf(const net::IpAddress& address) const;
 
+  /// The addresses that others claim, as far as they are known not to be over.
+  [[nodiscard]] std::map<net::IpAddress, AddressConflict> Conflicts() const;
+
+  /// Changes whenever Conflicts() does, but for times and counts. Notices may be suppressed where
+  /// something changes again and again; this never is.
+  [[nodiscard]] std::uint64_t conflict_revision() const noexcept { return guard_.revision(); }
+
+  [[nodiscard]] const ConflictTotals& conflict_totals() const noexcept { return guard_.totals(); }
+
  private:
+  // Addresses mostly share the interfaces that they may be announced on: kept once, with the number
+  // of addresses of each family.
+  using Scopes = std::map<AllowedInterfaces, std::array<std::size_t, 2>>;
+  using Scope = Scopes::value_type;
   struct Entry {
-    AllowedInterfaces allowed;
+    Scope* scope = nullptr;  // null only while it is being added
+    ConflictPolicy policy{};
+    bool silent = false;  // the guard says so
     AddressCounters counters;
   };
-  // One address on one link, or on all of its links (kAllLinks).
-  using Target = std::pair<net::IpAddress, IfIndex>;
-  static constexpr IfIndex kAllLinks{0};
+  using Entries = absl::flat_hash_map<net::IpAddress, Entry>;
+  using Frames = std::vector<OutgoingFrame>;
 
-  // A run of gratuitous announcements. First the request form, urgently and alone, so that of many
-  // addresses taken over at once each is told once before any is told twice.
-  struct Run {
-    enum class Step : std::uint8_t { kFirstRequest, kFirstReply, kRepeat };
-    Step step = Step::kFirstRequest;
-    TimePoint started;
-    Duration period{};
-    TimePoint due;
-  };
+  static std::size_t Slot(net::IpFamily family) noexcept {
+    return static_cast<std::size_t>(family);
+  }
+  static bool Allows(const Scope& scope, const Link& link, net::IpFamily family);
+  void Join(const AllowedInterfaces& interfaces, net::IpFamily family, Entry* entry);
+  void Leave(net::IpFamily family, Entry* entry);
+  void Reach(const net::IpAddress& address, Entry* entry, const AllowedInterfaces& interfaces,
+             TimePoint now);
+  [[nodiscard]] std::vector<net::IpAddress> AddressesOn(IfIndex index, net::IpFamily family) const;
+  void StartRunsOn(IfIndex index, net::IpFamily family, Duration period, TimePoint now);
+  void ApplyGuard(TimePoint now);
 
-  [[nodiscard]] static bool Allows(const Entry& entry, const Link& link);
-  void StartRun(const Target& target, Duration period, TimePoint now);
-  void StartRunsOn(IfIndex index, Duration period, TimePoint now);
-  void StopRuns(const net::IpAddress& address);
-  void Refill(TimePoint now);
-  void Send(const Target& target, Run::Step step, std::vector<OutgoingFrame>* out);
-  void SendOn(const Link& link, Entry* entry, const net::IpAddress& address, Run::Step step,
-              std::vector<OutgoingFrame>* out);
-  void Advance(const Target& target, TimePoint now);
-  [[nodiscard]] Duration Jittered(Duration interval);
+  // announcer_receive.cc
+  void LearnOwnMacs();
+  [[nodiscard]] bool IsForeign(const net::MacAddress& mac) const;
+  void NoteClaims(const Link& link, const net::ArpPacket& packet, TimePoint now);
+  void NoteClaims(const Link& link, const net::NdPacket& packet, TimePoint now);
+  void NoteClaim(const net::IpAddress& address, const Link& link, const net::MacAddress& mac,
+                 ClaimForm form, TimePoint now);
+  void CountRequest(const net::IpAddress& address);
+  DropReason CountDrop(net::IpFamily family, DropReason reason);
+
+  // announcer_send.cc
+  std::size_t SendGratuitous(const GratuitousSchedule::Due& due, Frames* out);
+  std::size_t SendTask(const ConflictGuard::Task& task, Frames* out);
+  static void SendAnnouncement(const net::IpAddress& address, const Link& link,
+                               net::GratuitousArp form, Frames* out);
+  template <typename Send>
+  void ForLinks(const net::IpAddress& address, const Entry& entry, IfIndex index, Send send) const;
 
   const Links& links_;
   AnnouncerOptions options_;
-  absl::flat_hash_map<net::IpAddress, Entry> entries_;
-  std::map<Target, Run> runs_;
-  std::deque<Target> urgent_;                       // runs at kFirstRequest, in order of arrival
-  std::set<std::pair<TimePoint, Target>> waiting_;  // all other runs, by due time
-  double credit_ = 0;                               // frames that may leave; below zero: overdrawn
-  std::optional<TimePoint> refilled_;
-  std::uint64_t jitter_state_ = 0;
+  Entries entries_;
+  Scopes scopes_;
+  Jitter jitter_;  // before those who borrow it
+  FramePace pace_;
+  GratuitousSchedule schedule_;
+  ConflictGuard guard_;
+  std::set<net::MacAddress> known_macs_;
+  std::set<net::MacAddress> own_macs_;  // of all links
+  AnnouncementChange changes_;
+  TimePoint latest_;  // the last time that was heard of
   std::uint64_t revision_ = 0;
-  std::array<std::uint64_t, kDropReasonCount> drops_{};
+  std::array<std::array<std::uint64_t, kDropReasonCount>, 2> drops_{};
 };
 
 }  // namespace stentor::speaker

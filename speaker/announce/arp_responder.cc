@@ -8,7 +8,6 @@ namespace {
 
 using net::ArpError;
 using net::ArpPacket;
-using net::MacAddress;
 
 DropReason ReasonOf(ArpError error) noexcept {
   return error == ArpError::kVlanTagged ? DropReason::kVlanTagged : DropReason::kMalformed;
@@ -16,28 +15,11 @@ DropReason ReasonOf(ArpError error) noexcept {
 
 }  // namespace
 
-std::string_view DropReasonName(DropReason reason) noexcept {
-  switch (reason) {
-    case DropReason::kMalformed:
-      return "malformed";
-    case DropReason::kVlanTagged:
-      return "vlan_tagged";
-    case DropReason::kNotRequest:
-      return "not_request";
-    case DropReason::kNotForUs:
-      return "not_for_us";
-    case DropReason::kOwnFrame:
-      return "own_frame";
-    case DropReason::kNotAnnounced:
-      return "not_announced";
-    case DropReason::kUnknownInterface:
-      return "unknown_interface";
-  }
-  return "unknown";
+ArpDecision ArpResponder::Handle(Bytes frame) const noexcept {
+  return Decide(net::DecodeArp(frame));
 }
 
-ArpDecision ArpResponder::Handle(Bytes frame) const noexcept {
-  const std::variant<ArpPacket, ArpError> decoded = net::DecodeArp(frame);
+ArpDecision ArpResponder::Decide(const std::variant<ArpPacket, ArpError>& decoded) const noexcept {
   if (const auto* error = std::get_if<ArpError>(&decoded)) {
     return ReasonOf(*error);
   }
@@ -60,10 +42,6 @@ ArpDecision ArpResponder::Handle(Bytes frame) const noexcept {
   }
   return ArpAnswer{packet.target_ip,
                    net::EncodeArp(net::ArpReplyTo(packet, mac_, packet.target_ip))};
-}
-
-std::ostream& operator<<(std::ostream& out, DropReason reason) {
-  return out << DropReasonName(reason);
 }
 
 std::ostream& operator<<(std::ostream& out, const ArpDecision& decision) {

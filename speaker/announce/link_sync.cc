@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/announce/link_sync.h"
 
+#include <cerrno>
 #include <utility>
 #include <variant>
 
@@ -36,7 +37,7 @@ LinkSync::Result LinkSync::OnDatagram(Bytes datagram) {
       Append(links_.Apply(*address), &result.events);
     } else if (std::holds_alternative<net::DumpEnd>(message.body)) {
       OnDumpEnd(message, &result);
-    } else {
+    } else if (std::holds_alternative<net::Overrun>(message.body)) {
       dump_again_ = true;
     }
   }
@@ -44,34 +45,30 @@ LinkSync::Result LinkSync::OnDatagram(Bytes datagram) {
     // The kernel's datagrams are well-formed; one that isn't may have hidden a message.
     result.status = absl::DataLossError("malformed rtnetlink message");
   }
-  if (dump_again_ && phase_ == Phase::kIdle) {
-    result.request = Start();
-  }
   return result;
 }
 
-LinkSync::Result LinkSync::OnOverrun() {
-  Result result;
-  if (phase_ == Phase::kIdle) {
-    result.request = Start();
-  } else {
-    dump_again_ = true;  // one dump at a time; it will be followed by another
-  }
-  return result;
-}
+// One dump at a time: one that is under way will be followed by another.
+void LinkSync::OnOverrun() noexcept { dump_again_ = true; }
 
 void LinkSync::OnDumpEnd(const net::RtnetlinkMessage& message, Result* result) {
   if (phase_ == Phase::kIdle || message.sequence != sequence_) {
     return;
   }
-  if (const int error = std::get<net::DumpEnd>(message.body).error; error != 0) {
+  const int error = std::get<net::DumpEnd>(message.body).error;
+  if (error == ENOBUFS) {  // so many notifications wait that there was no room for the dump
+    phase_ = Phase::kIdle;
+    dump_again_ = true;
+    return;
+  }
+  if (error != 0) {
     result->status = absl::UnavailableError(
         StrCat("the kernel refused to list ", phase_ == Phase::kLinks ? "interfaces" : "addresses",
                ": errno ", error));
     return;
   }
   if (dump_again_) {
-    phase_ = Phase::kIdle;  // OnDatagram() starts again
+    phase_ = Phase::kIdle;
     return;
   }
   if (phase_ == Phase::kLinks) {

@@ -22,7 +22,7 @@ class LinkSync {
  public:
   struct Result {
     std::vector<LinkEvent> events;
-    std::optional<std::vector<std::byte>> request;  ///< To be sent to the kernel.
+    std::optional<std::vector<std::byte>> request;  ///< To be sent to the kernel, at once.
     absl::Status
         status;  ///< Not OK: the kernel refused the dump; open a new socket and start again.
   };
@@ -30,14 +30,23 @@ class LinkSync {
   /// `links` must outlive this object.
   explicit LinkSync(Links& links) noexcept : links_(links) {}
 
-  /// The first request. Call it once per socket, after the socket has joined its groups.
+  /// The first request of a dump. Call it once per socket, after the socket has joined its groups,
+  /// and again where WantsDump().
   [[nodiscard]] std::vector<std::byte> Start();
 
   /// One datagram from the kernel.
   [[nodiscard]] Result OnDatagram(Bytes datagram);
 
   /// The socket lost messages (ENOBUFS, or a datagram that did not fit the buffer).
-  [[nodiscard]] Result OnOverrun();
+  void OnOverrun() noexcept;
+
+  /// Messages were lost, or the last dump was not of one moment: Start() is to be called again, but
+  /// not at once after the last time. While links churn, dumps would follow each other without end.
+  [[nodiscard]] bool WantsDump() const noexcept { return dump_again_ && !dumping(); }
+
+  /// A dump is under way. One that does not end within a second or two never will: what ends it may
+  /// have been lost. Open a new socket then.
+  [[nodiscard]] bool dumping() const noexcept { return phase_ != Phase::kIdle; }
 
   /// True from the end of the first complete dump on: Links knows all there is.
   [[nodiscard]] bool synced() const noexcept { return synced_; }

@@ -10,26 +10,70 @@ namespace {
 
 bool Has(std::uint32_t flags, std::uint32_t all_of) noexcept { return (flags & all_of) == all_of; }
 
-bool CanAnswerArp(const net::LinkMessage& message, const Link& link) noexcept {
-  return !link.excluded && !message.master &&
-         Has(message.flags, net::kLinkUp | net::kLinkBroadcast) &&
+bool CanAnswer(const net::LinkMessage& message, const Link& link) noexcept {
+  return !link.excluded && Has(message.flags, net::kLinkUp | net::kLinkBroadcast) &&
          (message.flags & net::kLinkNoArp) == 0 && !link.mac.IsZero();
 }
 
+// Tentative covers optimistic addresses (RFC 4429): they may be used for some things, but not to
+// tell others with Override where anything is.
+bool IsUsable(const LinkAddress& address) noexcept {
+  return (address.flags &
+          (net::kAddressTentative | net::kAddressOptimistic | net::kAddressDadFailed)) == 0;
+}
+
+std::optional<net::Ipv6Address> LinkLocalOf(
+    const std::map<net::IpAddress, LinkAddress>& addresses) noexcept {
+  // fe80::/10; the map ascends, so that the first that fits is the lowest.
+  constexpr std::uint64_t kFirst = 0xfe80ULL << 48U;
+  constexpr std::uint64_t kBehind = 0xfec0ULL << 48U;
+  const auto end =
+      addresses.lower_bound(net::IpAddress::FromNumber(net::IpFamily::kIpv6, kBehind, 0));
+  std::optional<net::Ipv6Address> deprecated;
+  for (auto at = addresses.lower_bound(net::IpAddress::FromNumber(net::IpFamily::kIpv6, kFirst, 0));
+       at != end; ++at) {
+    if (!IsUsable(at->second)) {
+      continue;
+    }
+    if ((at->second.flags & net::kAddressDeprecated) == 0) {
+      return at->first.ipv6();
+    }
+    if (!deprecated) {
+      deprecated = at->first.ipv6();
+    }
+  }
+  return deprecated;
+}
+
+// What others must know of a link: all but its addresses, of which there may be thousands
+// (kube-ipvs0).
+struct State {
+  explicit State(const Link& link)
+      : name(link.name),
+        mac(link.mac),
+        link_local(link.link_local),
+        carrier(link.carrier),
+        enslaved(link.enslaved),
+        can_answer(link.can_answer) {}
+
+  std::string name;
+  net::MacAddress mac;
+  std::optional<net::Ipv6Address> link_local;
+  bool carrier = false;
+  bool enslaved = false;
+  bool can_answer = false;
+};
+
 // What the holders of ports and announcements must know of a step from `before` to `after`.
-std::vector<LinkEvent> EventsBetween(const Link& before, const Link& after) {
+std::vector<LinkEvent> EventsBetween(const State& before, const Link& after) {
   std::vector<LinkEvent> events;
   const auto add = [&events, &after](LinkChange change) {
     events.push_back({.change = change, .index = after.index, .name = after.name});
   };
-  if (!before.answers_arp) {
-    if (after.answers_arp) {
-      add(LinkChange::kAdded);
+  if (!before.can_answer || !after.can_answer) {
+    if (before.can_answer != after.can_answer) {
+      add(after.can_answer ? LinkChange::kAdded : LinkChange::kRemoved);
     }
-    return events;
-  }
-  if (!after.answers_arp) {
-    add(LinkChange::kRemoved);
     return events;
   }
   if (before.name != after.name) {
@@ -38,10 +82,23 @@ std::vector<LinkEvent> EventsBetween(const Link& before, const Link& after) {
   if (before.mac != after.mac) {
     add(LinkChange::kMacChanged);
   }
+  if (before.enslaved != after.enslaved) {
+    add(LinkChange::kEnslavementChanged);
+  }
+  if (before.link_local != after.link_local) {
+    add(LinkChange::kLinkLocalChanged);
+  }
   if (before.carrier != after.carrier) {
     add(after.carrier ? LinkChange::kCarrierUp : LinkChange::kCarrierDown);
   }
   return events;
+}
+
+// Brings what follows from the link's own facts up to date.
+void Derive(Link* link) noexcept {
+  link->link_local = LinkLocalOf(link->addresses);
+  link->answers_arp = MayAnswer(*link, net::IpFamily::kIpv4, false);
+  link->answers_ndp = MayAnswer(*link, net::IpFamily::kIpv6, false);
 }
 
 void Append(std::vector<LinkEvent> more, std::vector<LinkEvent>* events) {
@@ -50,6 +107,11 @@ void Append(std::vector<LinkEvent> more, std::vector<LinkEvent>* events) {
 }
 
 }  // namespace
+
+bool MayAnswer(const Link& link, net::IpFamily family, bool named) noexcept {
+  return link.can_answer && (named || !link.enslaved) &&
+         (family == net::IpFamily::kIpv4 || link.link_local.has_value());
+}
 
 std::string_view LinkChangeName(LinkChange change) noexcept {
   switch (change) {
@@ -61,6 +123,10 @@ std::string_view LinkChangeName(LinkChange change) noexcept {
       return "mac_changed";
     case LinkChange::kRenamed:
       return "renamed";
+    case LinkChange::kEnslavementChanged:
+      return "enslavement_changed";
+    case LinkChange::kLinkLocalChanged:
+      return "link_local_changed";
     case LinkChange::kCarrierUp:
       return "carrier_up";
     case LinkChange::kCarrierDown:
@@ -82,7 +148,7 @@ std::vector<LinkEvent> Links::Apply(const net::LinkMessage& message) {
     seen_[message.index].link = true;
   }
   Link& link = links_[message.index];
-  const Link before = link;
+  const State before(link);
   link.index = message.index;
   if (link.name != message.name) {
     link.name = message.name;
@@ -90,30 +156,36 @@ std::vector<LinkEvent> Links::Apply(const net::LinkMessage& message) {
   }
   link.mac = message.mac.value_or(net::MacAddress());
   link.carrier = Has(message.flags, net::kLinkRunning | net::kLinkLowerUp);
-  link.answers_arp = CanAnswerArp(message, link);
+  link.enslaved = message.master.has_value();
+  link.can_answer = CanAnswer(message, link);
+  Derive(&link);
   return EventsBetween(before, link);
 }
 
 std::vector<LinkEvent> Links::Apply(const net::AddressMessage& message) {
   const bool present = message.existence == net::Existence::kPresent;
   if (dumping_) {
-    std::vector<net::IpAddress>& seen = seen_[message.index].addresses;
-    std::erase(seen, message.address);
+    std::set<net::IpAddress>& seen = seen_[message.index].addresses;
     if (present) {
-      seen.push_back(message.address);
+      seen.insert(message.address);
+    } else {
+      seen.erase(message.address);
     }
   }
   const auto found = links_.find(message.index);
   if (found == links_.end()) {
     return {};  // of a link that went away meanwhile
   }
+  Link& link = found->second;
+  const State before(link);
   if (present) {
-    found->second.addresses[message.address] = {.prefix_length = message.prefix_length,
-                                                .flags = message.flags};
+    link.addresses[message.address] = {.prefix_length = message.prefix_length,
+                                       .flags = message.flags};
   } else {
-    found->second.addresses.erase(message.address);
+    link.addresses.erase(message.address);
   }
-  return {};  // no address makes a link eligible for ARP
+  Derive(&link);
+  return EventsBetween(before, link);
 }
 
 void Links::BeginDump() {
@@ -130,10 +202,12 @@ std::vector<LinkEvent> Links::EndDump() {
       gone.push_back(index);
       continue;
     }
+    const State before(link);
     std::erase_if(link.addresses, [&seen](const auto& item) {
-      const std::vector<net::IpAddress>& addresses = seen->second.addresses;
-      return std::find(addresses.begin(), addresses.end(), item.first) == addresses.end();
+      return !seen->second.addresses.contains(item.first);
     });
+    Derive(&link);
+    Append(EventsBetween(before, link), &events);
   }
   for (const IfIndex index : gone) {
     Append(Remove(index), &events);
@@ -148,9 +222,9 @@ std::vector<LinkEvent> Links::Remove(IfIndex index) {
   if (found == links_.end()) {
     return {};
   }
-  Link after = found->second;
-  after.answers_arp = false;
-  std::vector<LinkEvent> events = EventsBetween(found->second, after);
+  const State before(found->second);
+  found->second.can_answer = false;
+  std::vector<LinkEvent> events = EventsBetween(before, found->second);
   links_.erase(found);
   return events;
 }

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <iosfwd>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,21 +33,35 @@ struct LinkAddress {
 struct Link {
   IfIndex index{};
   std::string name;
-  net::MacAddress mac;       ///< Zero where the link has none of 6 octets.
-  bool carrier = false;      ///< IFF_RUNNING and IFF_LOWER_UP: frames can leave.
-  bool excluded = false;     ///< By name.
-  bool answers_arp = false;  ///< Eligible: not excluded, up, no master, broadcast, ARP, has a MAC.
+  net::MacAddress mac;    ///< Zero where the link has none of 6 octets.
+  bool carrier = false;   ///< IFF_RUNNING and IFF_LOWER_UP: frames can leave.
+  bool excluded = false;  ///< By name.
+  bool enslaved = false;  ///< To a bond, a bridge or a VRF.
+  /// Not excluded, up, broadcast, with a MAC, and ARP is not switched off there.
+  bool can_answer = false;
+  /// The source of what it says by NDP: an address of fe80::/10 that has passed duplicate address
+  /// detection; of several the lowest that is not deprecated, or else the lowest.
+  std::optional<net::Ipv6Address> link_local = std::nullopt;
+  bool answers_arp = false;  ///< By default, without being named: see MayAnswer().
+  bool answers_ndp = false;  ///< Likewise.
   std::map<net::IpAddress, LinkAddress> addresses;
 
   friend bool operator==(const Link&, const Link&) = default;
 };
 
-/// What happened to a link that is eligible to answer ARP, or that was until now.
+/// Whether service addresses of `family` may be announced on `link`. `named`: an advertisement
+/// names the interface; an enslaved one answers only then. One that is excluded or down never does,
+/// and none answers NDP without a link-local address.
+[[nodiscard]] bool MayAnswer(const Link& link, net::IpFamily family, bool named) noexcept;
+
+/// What happened to a link that can answer (Link::can_answer), or that could until now.
 enum class LinkChange : std::uint8_t {
-  kAdded,       ///< Became eligible: open a port.
-  kRemoved,     ///< No longer eligible, or gone: close the port.
-  kMacChanged,  ///< Replies must carry the new MAC.
-  kRenamed,     ///< Announcements are limited to interfaces by name.
+  kAdded,               ///< It can answer from now on, if only by name (Link::enslaved).
+  kRemoved,             ///< It can't any more, or is gone: close its ports.
+  kMacChanged,          ///< Replies must carry the new MAC.
+  kRenamed,             ///< Announcements are limited to interfaces by name.
+  kEnslavementChanged,  ///< It began or ceased to answer without being named.
+  kLinkLocalChanged,    ///< NDP became possible or impossible, or has another source.
   kCarrierUp,
   kCarrierDown,
 };
@@ -68,8 +84,9 @@ class Links {
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
-  /// Takes in one message; the events are in order, kAdded before and kRemoved after all others of
-  /// the same link. A message that says nothing new returns none.
+  /// Takes in one message; the events are in order. With kAdded and kRemoved there are no others of
+  /// the same link: what has been added is to be looked at as it is. A message that says nothing
+  /// new returns none. Addresses of links that are not known are forgotten.
   [[nodiscard]] std::vector<LinkEvent> Apply(const net::LinkMessage& message);
   [[nodiscard]] std::vector<LinkEvent> Apply(const net::AddressMessage& message);
 
@@ -87,7 +104,7 @@ class Links {
  private:
   struct Seen {  // in the dump that is going on
     bool link = false;
-    std::vector<net::IpAddress> addresses;
+    std::set<net::IpAddress> addresses;
   };
 
   [[nodiscard]] std::vector<LinkEvent> Remove(IfIndex index);

@@ -20,8 +20,8 @@ constexpr net::Ipv4Address kHostIp = net::Ipv4Address::FromOctets(192, 0, 2, 1);
 
 class FakeAnnounced final : public AnnouncedAddresses {
  public:
-  [[nodiscard]] bool Contains(net::Ipv4Address address) const noexcept override {
-    return address == kVip;
+  [[nodiscard]] bool Contains(const net::IpAddress& address) const noexcept override {
+    return address == net::IpAddress(kVip);
   }
 };
 
