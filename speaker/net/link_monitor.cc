@@ -5,9 +5,15 @@
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <iterator>
 #include <span>
 #include <string>
@@ -28,17 +34,30 @@ static_assert(net::kAddressTentative == IFA_F_TENTATIVE &&
               net::kAddressDadFailed == IFA_F_DADFAILED);
 
 // The kernel builds dumps in portions of at most 32 KiB.
-constexpr std::size_t kBufferOctets = 65'536;
+constexpr std::size_t kBufferOctets = 32'768;
+// Where interfaces come and go by the hundred, the rest of the loop has its turn in between.
+constexpr int kMaxDatagramsPerWake = 256;
 
 absl::Status SocketError(std::string_view what) {
   return absl::UnavailableError(
       StrCat("rtnetlink: ", what, ": ", std::generic_category().message(errno)));
 }
 
+bool Watch(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
 }  // namespace
 
-LinkMonitor::LinkMonitor(UniqueFd socket, Links& links)
-    : socket_(std::move(socket)), sync_(links), buffer_(kBufferOctets) {}
+LinkMonitor::LinkMonitor(UniqueFd socket, UniqueFd timer, UniqueFd both, Links& links)
+    : socket_(std::move(socket)),
+      timer_(std::move(timer)),
+      both_(std::move(both)),
+      sync_(links),
+      buffer_(kBufferOctets) {}
 
 absl::StatusOr<std::unique_ptr<LinkMonitor>> LinkMonitor::Open(Links& links,
                                                                const LinkMonitorOptions& options) {
@@ -56,13 +75,58 @@ absl::StatusOr<std::unique_ptr<LinkMonitor>> LinkMonitor::Open(Links& links,
   if (bind(fd.Get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return SocketError("bind");
   }
-  std::unique_ptr<LinkMonitor> monitor(new LinkMonitor(std::move(fd), links));
-  STENTOR_RETURN_IF_ERROR(monitor->SendRequest(monitor->sync_.Start()));
+  UniqueFd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer.IsOpen()) {
+    return SocketError("timerfd_create");
+  }
+  UniqueFd both(epoll_create1(EPOLL_CLOEXEC));
+  if (!both.IsOpen() || !Watch(both.Get(), fd.Get()) || !Watch(both.Get(), timer.Get())) {
+    return SocketError("epoll");
+  }
+  std::unique_ptr<LinkMonitor> monitor(
+      new LinkMonitor(std::move(fd), std::move(timer), std::move(both), links));
+  STENTOR_RETURN_IF_ERROR(monitor->StartDump());
   return monitor;
 }
 
 absl::Status LinkMonitor::OnReadable(std::vector<LinkEvent>* events) {
-  for (;;) {
+  std::uint64_t expirations = 0;
+  if (armed_ && read(timer_.Get(), &expirations, sizeof(expirations)) > 0) {
+    armed_ = false;
+    if (sync_.WantsDump()) {
+      STENTOR_RETURN_IF_ERROR(StartDump());
+    }
+  }
+  STENTOR_RETURN_IF_ERROR(Read(events));
+  return sync_.WantsDump() ? ArmTimer() : absl::OkStatus();
+}
+
+absl::Status LinkMonitor::StartDump() {
+  next_dump_ = std::chrono::steady_clock::now() + kDumpInterval;
+  ++dumps_;
+  return SendRequest(sync_.Start());
+}
+
+absl::Status LinkMonitor::ArmTimer() {
+  if (armed_) {
+    return absl::OkStatus();
+  }
+  // A time that has passed is due at once; none at all would disarm it.
+  const Duration wait =
+      std::max(Duration(next_dump_ - std::chrono::steady_clock::now()), Duration(1));
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
+  itimerspec time{};
+  time.it_value.tv_sec = seconds.count();
+  time.it_value.tv_nsec = (wait - seconds).count();
+  if (timerfd_settime(timer_.Get(), 0, &time, nullptr) != 0) {
+    return SocketError("timerfd_settime");
+  }
+  armed_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status LinkMonitor::Read(std::vector<LinkEvent>* events) {
+  for (int i = 0; i < kMaxDatagramsPerWake; ++i) {
     sockaddr_nl sender{};
     iovec part{.iov_base = buffer_.data(), .iov_len = buffer_.size()};
     msghdr message{};
@@ -82,11 +146,11 @@ absl::Status LinkMonitor::OnReadable(std::vector<LinkEvent>* events) {
       if (errno != ENOBUFS) {
         return SocketError("recvmsg");
       }
-      status = Take(sync_.OnOverrun(), events);
+      sync_.OnOverrun();
     } else if (sender.nl_pid != 0) {
       continue;  // from another process, not the kernel
     } else if ((message.msg_flags & MSG_TRUNC) != 0) {
-      status = Take(sync_.OnOverrun(), events);
+      sync_.OnOverrun();
     } else {
       status = Take(sync_.OnDatagram(std::span(buffer_).first(static_cast<std::size_t>(length))),
                     events);
@@ -95,6 +159,7 @@ absl::Status LinkMonitor::OnReadable(std::vector<LinkEvent>* events) {
       return status;
     }
   }
+  return absl::OkStatus();
 }
 
 absl::Status LinkMonitor::Take(LinkSync::Result result, std::vector<LinkEvent>* events) {

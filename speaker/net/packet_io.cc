@@ -6,6 +6,7 @@
 #include <pcap/pcap.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -46,6 +47,19 @@ absl::Status ActivationError(const std::string& name, int result, const char* de
   }
 }
 
+// The size of the ring that libpcap makes of slots of one size each, in whole pages
+// (linux/if_packet.h, TPACKET_V2: header, address, room for the VLAN tag, Ethernet header at the
+// place that aligns the network header).
+int RingOctets(const PacketIoOptions& options) {
+  constexpr std::size_t kBeforeFrame = 70;
+  constexpr std::size_t kPage = 4096;
+  const auto snapshot = static_cast<std::size_t>(options.snapshot_octets);
+  const std::size_t slot = (kBeforeFrame + snapshot + 15) / 16 * 16;
+  const std::size_t slots_in_page = std::max<std::size_t>(1, kPage / slot);
+  const std::size_t pages = (options.ring_frames + slots_in_page - 1) / slots_in_page;
+  return static_cast<int>(std::max<std::size_t>(1, pages) * slots_in_page * slot);
+}
+
 // A name can pass to another interface between a message of the kernel and our opening it.
 absl::Status CheckIndex(int fd, const std::string& name, net::IfIndex index) {
   sockaddr_ll bound{};
@@ -83,7 +97,7 @@ absl::StatusOr<std::unique_ptr<PacketIo>> PacketIo::Open(const std::string& name
   // Bound to one Ethernet type, the socket costs the node's other traffic nothing.
   pcap_set_protocol_linux(pcap.get(), options.ethertype);
   pcap_set_snaplen(pcap.get(), options.snapshot_octets);
-  pcap_set_buffer_size(pcap.get(), options.buffer_octets);
+  pcap_set_buffer_size(pcap.get(), RingOctets(options));
   pcap_set_promisc(pcap.get(), 0);
   pcap_set_immediate_mode(pcap.get(), 1);  // otherwise the kernel collects frames into batches
   if (const int result = pcap_activate(pcap.get()); result < 0) {
@@ -101,7 +115,26 @@ absl::StatusOr<std::unique_ptr<PacketIo>> PacketIo::Open(const std::string& name
   STENTOR_RETURN_IF_ERROR(CheckIndex(handle->fd, name, index));
   std::unique_ptr<PacketIo> io(new PacketIo(name, std::move(handle)));
   STENTOR_RETURN_IF_ERROR(io->SetFilter(filter));
+  STENTOR_RETURN_IF_ERROR(io->Empty(options.ring_frames));
   return io;
+}
+
+// From its activation until it had its filter the socket took everything, frames of VLANs too.
+absl::Status PacketIo::Empty(std::size_t ring_frames) {
+  // A ring that is filled again meanwhile is not: the filter is there. libpcap rounds up to pages.
+  const std::size_t at_most = 2 * ring_frames + kMaxFramesPerWake;
+  for (std::size_t taken = 0; taken < at_most;) {
+    const auto count = OnReadable([](Bytes) {});
+    if (!count.ok()) {
+      return count.status();
+    }
+    if (*count == 0) {
+      break;
+    }
+    taken += static_cast<std::size_t>(*count);
+  }
+  before_ = stats();
+  return absl::OkStatus();
 }
 
 int PacketIo::fd() const noexcept { return handle_->fd; }
@@ -165,7 +198,8 @@ absl::Status PacketIo::Send(Bytes frame) {
 PacketIoStats PacketIo::stats() {
   pcap_stat counts{};
   if (pcap_stats(handle_->pcap.get(), &counts) == 0) {
-    stats_ = {.received = counts.ps_recv, .dropped = counts.ps_drop};
+    stats_ = {.received = counts.ps_recv - before_.received,
+              .dropped = counts.ps_drop - before_.dropped};
   }
   return stats_;
 }

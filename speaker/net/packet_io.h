@@ -16,17 +16,19 @@
 #include "common/base/bytes.h"
 #include "common/net/arp.h"
 #include "common/net/rtnetlink.h"
-#include "speaker/announce/arp_filter.h"
+#include "speaker/announce/packet_filter.h"
 
 namespace stentor::speaker {
 
 struct PacketIoOptions {
   std::uint16_t ethertype = net::kEtherTypeArp;
-  int snapshot_octets = 64;        ///< Longer frames are cut; ARP has 42 octets.
-  int buffer_octets = 256 * 1024;  ///< Kernel ring; about 1,000 frames.
+  int snapshot_octets = 64;  ///< Longer frames are cut; ARP has 42 octets.
+  /// So many frames may wait in the kernel's ring, about; further ones are dropped. The ring is
+  /// resident memory of this process: 144 octets a frame with the snapshot of 64, 336 with 256.
+  std::size_t ring_frames = 1000;
 };
 
-/// The kernel's counts since the port was opened.
+/// The kernel's counts since the port was opened; what came before its filter is left out.
 struct PacketIoStats {
   std::uint64_t received = 0;  ///< Passed the filter.
   std::uint64_t dropped = 0;   ///< Passed the filter, but the ring was full.
@@ -39,7 +41,8 @@ class PacketIo {
   using OnFrame = std::function<void(Bytes frame)>;
 
   /// Opens the port of the interface `name`, whose number must be `index` (kNotFound otherwise: it
-  /// was renamed or replaced meanwhile). PermissionDenied without CAP_NET_RAW.
+  /// was renamed or replaced meanwhile). PermissionDenied without CAP_NET_RAW. Frames that came
+  /// before the filter are thrown away.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<PacketIo>> Open(
       const std::string& name, net::IfIndex index, const BpfProgram& filter,
       const PacketIoOptions& options = {});
@@ -51,12 +54,12 @@ class PacketIo {
   /// Readable when frames wait. Owned by this object: stop watching it before destroying this.
   [[nodiscard]] int fd() const noexcept;
 
-  /// Hands over every waiting frame (each beginning at its Ethernet header, valid during the call),
-  /// at most kMaxFramesPerWake, so that a flood doesn't starve the rest of the loop: where more
-  /// wait the descriptor stays readable. `on_frame` may call Send() and SetFilter(). Returns their
-  /// number.
+  /// Hands over the waiting frames (each beginning at its Ethernet header, valid during the call),
+  /// at most kMaxFramesPerWake, a fraction of a millisecond's work, so that a flood starves neither
+  /// other ports nor the rest of the loop: where more wait the descriptor stays readable.
+  /// `on_frame` may call Send() and SetFilter(). Returns their number.
   [[nodiscard]] absl::StatusOr<int> OnReadable(const OnFrame& on_frame);
-  static constexpr int kMaxFramesPerWake = 1024;
+  static constexpr int kMaxFramesPerWake = 64;
 
   /// Swaps the kernel filter, at once and without losing a frame; frames that already wait were
   /// admitted by the old one. ResourceExhausted where the kernel has no room for it (then the old
@@ -73,8 +76,11 @@ class PacketIo {
   struct Handle;  // hides pcap.h
   PacketIo(std::string name, std::unique_ptr<Handle> handle);
 
+  [[nodiscard]] absl::Status Empty(std::size_t ring_frames);
+
   std::string name_;
   std::unique_ptr<Handle> handle_;
+  PacketIoStats before_;  // counted before there was a filter
   PacketIoStats stats_;
 };
 

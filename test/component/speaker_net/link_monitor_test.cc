@@ -134,10 +134,13 @@ TEST_CASE("Changes of a link are told by the kernel, not looked for", "[links]")
   }
   SECTION("enslaved and freed") {
     w.node.Run("ip link add br0 type bridge && ip link set a0 master br0");
-    CHECK(w.AwaitEvent(LinkChange::kRemoved, "a0"));
+    CHECK(w.AwaitEvent(LinkChange::kEnslavementChanged, "a0"));
+    CHECK_FALSE(w.Find("a0")->answers_arp);
+    CHECK(w.Find("a0")->can_answer);
     w.node.Run("ip link set a0 nomaster");
-    CHECK(w.AwaitEvent(LinkChange::kAdded, "a0"));
-    CHECK(w.Find("a0") != nullptr);  // the bridge's own "deleted" was not mistaken for the link's
+    CHECK(w.AwaitEvent(LinkChange::kEnslavementChanged, "a0"));
+    REQUIRE(w.Find("a0") != nullptr);  // the bridge's own "deleted" was not mistaken for the link's
+    CHECK(w.Find("a0")->answers_arp);
   }
   SECTION("deleted and made again") {
     w.node.Run("ip link del a0");
@@ -173,6 +176,55 @@ TEST_CASE("Lost notifications lead to a new dump", "[links]") {
   CHECK(w.Await([&w] {
     return w.Find("late0") != nullptr && w.Find("late0")->answers_arp && w.Find("a0") == nullptr;
   }));
+}
+
+TEST_CASE("Dumps keep their distance however often notifications are lost", "[links]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  Watched w(kPair, {.receive_buffer_octets = 4096});
+  REQUIRE(w.AwaitSynced());
+  const std::uint64_t before = w.monitor->dumps();
+  const TimePoint start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 30; ++i) {
+    w.node.Run("for i in $(seq 60); do echo link set b0 alias x$i; done | ip -batch -");
+    for (int turn = 0; turn < 3; ++turn) {
+      REQUIRE(w.monitor->OnReadable(&w.events).ok());
+    }
+  }
+  const Duration passed = std::chrono::steady_clock::now() - start;
+  const std::uint64_t dumps = w.monitor->dumps() - before;
+  CHECK(dumps >= 1);
+  CHECK(dumps <= 2 + static_cast<std::uint64_t>(passed / LinkMonitor::kDumpInterval));
+  // And the last loss is made good without anything else happening.
+  w.node.Run("for i in $(seq 60); do echo link set b0 alias x$i; done | ip -batch -");
+  w.node.Run("ip link set a0 up");
+  CHECK(w.Await([&w] { return w.Find("a0")->answers_arp && !w.monitor->dumping(); }));
+}
+
+TEST_CASE("After a flood of changes all is as the kernel has it", "[links]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  Watched w("true");
+  REQUIRE(w.AwaitSynced());
+  w.node.Run(
+      "(for round in 1 2 3; do for i in $(seq 40); do "
+      "echo link add p$i type veth peer name q$i; echo link set p$i up; echo link set q$i up; "
+      "echo link set p$i address 02:00:00:00:0$round:$(printf %02x $i); "
+      "echo addr add 192.0.2.$i/32 dev p$i; done; "
+      "[ $round = 3 ] || for i in $(seq 40); do echo link del p$i; done; done; "
+      "echo link add done0 type veth peer name done1; echo link set done0 up) "
+      "| ip -batch - >/dev/null 2>&1 &");
+  REQUIRE(w.Await([&w] { return w.Find("done0") != nullptr && w.Find("done0")->answers_arp; }));
+  CHECK(w.Await([&w] { return w.links.all().size() == 83; }));  // 40 pairs, done0 and 1, lo
+  for (int i = 1; i <= 40; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    INFO(name);
+    const auto last = static_cast<std::uint8_t>(i);
+    CHECK(w.Await([&] {
+      const Link* link = w.Find(name.c_str());
+      return link != nullptr && link->answers_arp && link->carrier &&
+             link->mac == net::MacAddress({0x02, 0, 0, 0, 0x03, last}) &&
+             link->addresses.count(net::Ipv4Address::FromOctets(192, 0, 2, last)) == 1;
+    }));
+  }
 }
 
 TEST_CASE("A hundred links are found by one dump", "[links]") {

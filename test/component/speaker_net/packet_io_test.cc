@@ -96,7 +96,7 @@ struct Segment {
         continue;
       }
       REQUIRE(port->OnReadable([this, port](Bytes frame) {
-                    const ArpDecision decision = announcer.OnArpFrame(net0(), frame);
+                    const ArpDecision decision = announcer.OnArpFrame(net0(), frame, Now());
                     if (const auto* answer = std::get_if<ArpAnswer>(&decision)) {
                       CHECK(port->Send(answer->frame).ok());
                     }
@@ -117,7 +117,7 @@ bool Has(const std::string& text, const char* part) { return text.find(part) != 
 TEST_CASE("The kernel of a client resolves what we announce, and nothing else", "[packet]") {
   STENTOR_REQUIRE_NAMESPACES();
   Segment s;
-  s.announcer.Announce(kVip, std::nullopt, Now());
+  s.announcer.Announce(kVip, {}, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
 
   // The packets themselves go nowhere; they make the kernel ask.
@@ -127,7 +127,8 @@ TEST_CASE("The kernel of a client resolves what we announce, and nothing else", 
                 [&s] { return Has(s.Neighbour("192.0.2.111"), "02:00:00:00:00:20 REACHABLE"); }));
   CHECK(s.Serve(port.get(), 10s, [&s] { return Has(s.Neighbour("192.0.2.112"), "FAILED"); }));
   CHECK(s.announcer.Counters(kVip)->responses_sent >= 1);
-  CHECK(s.announcer.Drops(DropReason::kNotAnnounced) == 0);  // the kernel filter kept them out
+  CHECK(s.announcer.Drops(net::IpFamily::kIpv4, DropReason::kNotAnnounced) ==
+        0);  // the kernel filter kept them out
 }
 
 TEST_CASE("A gratuitous announcement moves a client's neighbour entry", "[packet]") {
@@ -135,7 +136,7 @@ TEST_CASE("A gratuitous announcement moves a client's neighbour entry", "[packet
   Segment s;
   s.client.Run("ip neigh add 192.0.2.111 lladdr 02:00:00:00:00:99 nud stale dev c0");
   const std::unique_ptr<PacketIo> port = s.OpenPort();
-  s.announcer.Announce(kVip, std::nullopt, Now());
+  s.announcer.Announce(kVip, {}, Now());
   REQUIRE(port->SetFilter(s.Filter()).ok());
   CHECK(s.Serve(port.get(), kDeadline,
                 [&s] { return Has(s.Neighbour("192.0.2.111"), "02:00:00:00:00:20"); }));
@@ -161,8 +162,8 @@ std::vector<net::Ipv4Address> ReceiveUntil(PacketIo* port, net::Ipv4Address last
 TEST_CASE("The kernel filter lets in requests for our addresses only", "[packet]") {
   STENTOR_REQUIRE_NAMESPACES();
   Segment s;
-  s.announcer.Announce(kVip, std::nullopt, Now());
-  s.announcer.Announce(kOtherVip, std::nullopt, Now());
+  s.announcer.Announce(kVip, {}, Now());
+  s.announcer.Announce(kOtherVip, {}, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
   const RawSender sender(s.client, "c0");
   sender.Request(net::Ipv4Address::FromOctets(192, 0, 2, 50));
@@ -177,8 +178,8 @@ TEST_CASE("The kernel filter lets in requests for our addresses only", "[packet]
 TEST_CASE("Frames of a VLAN don't pass, priority-tagged ones do", "[packet]") {
   STENTOR_REQUIRE_NAMESPACES();
   Segment s;
-  s.announcer.Announce(kVip, std::nullopt, Now());
-  s.announcer.Announce(kOtherVip, std::nullopt, Now());
+  s.announcer.Announce(kVip, {}, Now());
+  s.announcer.Announce(kOtherVip, {}, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
   const RawSender sender(s.client, "c0");
   const auto tagged = [](net::Ipv4Address target, std::uint8_t high, std::uint8_t low) {
@@ -207,8 +208,8 @@ TEST_CASE("Requests for the addresses of a macvlan child stay with the child", "
   s.node.Run(
       "ip link add link net0 name child0 address 02:00:00:00:00:21 type macvlan "
       "mode bridge && ip link set child0 up");
-  s.announcer.Announce(kVip, std::nullopt, Now());
-  s.announcer.Announce(kOtherVip, std::nullopt, Now());
+  s.announcer.Announce(kVip, {}, Now());
+  s.announcer.Announce(kOtherVip, {}, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
   const RawSender sender(s.client, "c0");
   sender.Request(kVip, net::kArpRequest, net::MacAddress({0x02, 0, 0, 0, 0, 0x21}));
@@ -219,8 +220,8 @@ TEST_CASE("Requests for the addresses of a macvlan child stay with the child", "
 TEST_CASE("No request is lost while filters are swapped", "[packet]") {
   STENTOR_REQUIRE_NAMESPACES();
   Segment s;
-  s.announcer.Announce(kVip, std::nullopt, Now());
-  s.announcer.Announce(kOtherVip, std::nullopt, Now());
+  s.announcer.Announce(kVip, {}, Now());
+  s.announcer.Announce(kOtherVip, {}, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
   const BpfProgram small = BuildArpFilter({kVip, kOtherVip}, s.net0());
   std::vector<net::Ipv4Address> many = {kVip, kOtherVip};
@@ -273,7 +274,7 @@ TEST_CASE("An interface that is deleted is reported, by reading and by sending",
 TEST_CASE("An interface that is down can't send, and works again when it is up", "[packet]") {
   STENTOR_REQUIRE_NAMESPACES();
   Segment s;
-  s.announcer.Announce(kVip, std::nullopt, Now());
+  s.announcer.Announce(kVip, {}, Now());
   const std::unique_ptr<PacketIo> port = s.OpenPort();
   s.node.Run("ip link set net0 down");
   CHECK(port->Send(net::EncodeArp({})).code() == absl::StatusCode::kUnavailable);

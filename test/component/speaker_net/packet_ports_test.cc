@@ -49,9 +49,10 @@ struct Node {
                SetAnnounced({});
              }
            },
-       .on_opened = [this](const std::string& name) { opened.push_back(name); },
-       .on_closed = [](const std::string&) {},
-       .on_failed = [this](const std::string&,
+       .after_frames = {},
+       .on_opened = [this](const std::string& name, net::IpFamily) { opened.push_back(name); },
+       .on_closed = [](const std::string&, net::IpFamily) {},
+       .on_failed = [this](const std::string&, net::IpFamily,
                            const absl::Status& why) { failed.push_back(why.ToString()); }}};
 
   Node() {
@@ -72,6 +73,7 @@ struct Node {
   }
 
   void SetAnnounced(const Announcements& desired) {
+    const Inside inside(node);
     announcer.SetAnnounced(desired, loop.Now());
     ports.Update();
   }
@@ -96,14 +98,15 @@ struct Node {
 TEST_CASE("What waited during a pause is put to the owner before it is answered", "[ports]") {
   STENTOR_REQUIRE_NAMESPACES();
   Node n;
-  n.SetAnnounced({{kVip, std::nullopt}});
+  n.SetAnnounced({{kVip, {}}});
   n.LinkUp();
   REQUIRE(n.opened.size() == 1);
   const RawSender host(n.client, "c0");
   SECTION("requests") {
     n.was_away = true;
     host.Request(kVip);
-    CHECK(n.Await([&n] { return n.announcer.Drops(DropReason::kNotAnnounced) == 1; }));
+    CHECK(n.Await(
+        [&n] { return n.announcer.Drops(net::IpFamily::kIpv4, DropReason::kNotAnnounced) == 1; }));
   }
   SECTION("gratuitous frames") {
     REQUIRE(n.announcer.NextDeadline().has_value());
@@ -121,7 +124,7 @@ TEST_CASE("A node answers for more addresses than an exact filter has room for",
   Announcements many;
   for (std::uint32_t i = 0; i < 5000; ++i) {
     many.emplace(net::Ipv4Address(net::Ipv4Address::FromOctets(198, 18, 0, 1).value() + i * 7),
-                 std::nullopt);
+                 AnnouncementSpec());
   }
   const net::Ipv4Address first = many.begin()->first.ipv4();
   const net::Ipv4Address last = many.rbegin()->first.ipv4();
@@ -130,10 +133,12 @@ TEST_CASE("A node answers for more addresses than an exact filter has room for",
     n.LinkUp();
   }
   SECTION("when they are announced") {
+    n.ports.SetStandby({net::IpFamily::kIpv4});
     n.LinkUp();
+    REQUIRE(n.opened.size() == 1);
     n.SetAnnounced(many);
   }
-  CHECK(n.failed.empty());
+  CHECK(n.failed == std::vector<std::string>());
   REQUIRE(n.opened.size() == 1);
   const RawSender host(n.client, "c0");
   host.Request(first);
@@ -147,7 +152,7 @@ TEST_CASE("A node answers for more addresses than an exact filter has room for",
 TEST_CASE("A port that fails is opened again and announces again", "[ports]") {
   STENTOR_REQUIRE_NAMESPACES();
   Node n;
-  n.SetAnnounced({{kVip, std::nullopt}});
+  n.SetAnnounced({{kVip, {}}});
   n.node.Run("ip link set net0 name other0");
   const Inside inside(n.node);  // where the timer opens it
   n.LinkUp("other0");
@@ -159,6 +164,37 @@ TEST_CASE("A port that fails is opened again and announces again", "[ports]") {
   const RawSender host(n.client, "c0");
   host.Request(kVip);
   CHECK(n.Await([&n] { return n.announcer.Counters(kVip)->responses_sent == 1; }));
+}
+
+TEST_CASE("An interface made again under its number, unnoticed, is in its groups again",
+          "[ports]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  Node n;
+  const auto vip = net::Ipv6Address::Parse("2001:db8::111");
+  REQUIRE(vip.has_value());
+  const auto joined = [&n] {
+    return n.node.Output("grep -c ff0200000000000000000001ff000111 /proc/net/igmp6 || true") ==
+           "1\n";
+  };
+  n.SetAnnounced({{*vip, {}}});
+  n.LinkUp();
+  const Inside inside(n.node);
+  const IfIndex index{if_nametoindex("net0")};
+  n.ports.OnLinkEvents(n.links.Apply({.index = index,
+                                      .address = *net::IpAddress::Parse("fe80::20"),
+                                      .prefix_length = 64,
+                                      .flags = 0}));
+  REQUIRE(n.opened.size() == 1);
+  REQUIRE(joined());
+  n.node.Run("ip link del net0");
+  n.node.Run("ip link add net0 index " + std::to_string(static_cast<std::uint32_t>(index)) +
+                 " type veth peer name c0 netns {peer}",
+             &n.client);
+  n.client.Run("ip link set c0 up");
+  n.node.Run("ip link set net0 address 02:00:00:00:00:20 up");
+  CHECK_FALSE(joined());
+  CHECK(n.Await([&n] { return n.opened.size() == 2; }));
+  CHECK(joined());
 }
 
 }  // namespace
