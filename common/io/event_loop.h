@@ -34,6 +34,7 @@ class EventLoop {
   void HandleSignals(std::function<void(int signal)> handler);
 
  private:
+  friend class HttpProbe;
   friend class HttpServer;
   friend class Timer;
   friend class DescriptorWatch;

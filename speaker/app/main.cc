@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// \file
-/// stentor-speaker: answers ARP for the addresses whose election this node wins.
+/// stentor-speaker: answers ARP and NDP for the addresses whose election this node wins.
 
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "absl/strings/escaping.h"
+#include "common/base/bytes.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/config/yaml.h"
+#include "common/crypto/sha256.h"
 #include "common/io/admin.h"
 #include "common/io/client_config.h"
 #include "common/io/cpprest_transport.h"
 #include "common/io/event_loop.h"
+#include "common/io/http_probe.h"
 #include "common/io/json_log.h"
 #include "common/io/kube_client.h"
+#include "common/io/read_file.h"
 #include "speaker/app/flags.h"
 #include "speaker/app/speaker.h"
 
@@ -26,20 +29,14 @@ namespace {
 // Where MetalLB's manifests mount the ConfigMap metallb-excludel2.
 constexpr const char* kExcludeFile = "/etc/metallb/excludel2.yaml";
 constexpr const char* kExcludeKey = "announcedInterfacesToExclude";
-
-std::optional<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return std::nullopt;
-  }
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
+constexpr std::size_t kMaxFileOctets = 1024 * 1024;
 
 absl::StatusOr<NameFilter> LoadExcludedInterfaces() {
-  const auto text = ReadFile(kExcludeFile);
-  if (!text) {
+  const auto text = io::ReadFile(kExcludeFile, kMaxFileOctets);
+  if (absl::IsNotFound(text.status())) {
     return NameFilter::Compile(DefaultExcludedInterfaces());
   }
+  STENTOR_RETURN_IF_ERROR(text.status());
   const auto fail = [](std::string_view why) {
     return absl::InvalidArgumentError(StrCat(kExcludeFile, ": ", why));
   };
@@ -69,14 +66,38 @@ absl::StatusOr<std::string> LoadMemberKey(const Flags& flags) {
     return flags.member_key;
   }
   const std::string path = flags.member_key_path + "/secretkey";
-  const auto key = ReadFile(path);
-  if (!key) {
+  auto key = io::ReadFile(path, kMaxFileOctets);
+  if (!key.ok()) {
     return absl::NotFoundError(
-        StrCat(path,
-               " cannot be read: mount the Secret that --ml-secret-name of the controller "
-               "names, or leave --ml-secret-key-path away"));
+        StrCat(std::string(key.status().message()),
+               ": mount the Secret that --ml-secret-name of the controller names, or leave "
+               "--ml-secret-key-path away"));
   }
-  return *key;
+  return key;
+}
+
+absl::StatusOr<std::optional<io::HttpTarget>> LoadProxy(const Flags& flags) {
+  if (flags.proxy_health.empty()) {
+    return std::nullopt;
+  }
+  auto target = io::ParseHttpTarget(flags.proxy_health);
+  if (!target.ok()) {
+    return absl::InvalidArgumentError(
+        StrCat("--proxy-health: ", std::string(target.status().message())));
+  }
+  return *std::move(target);
+}
+
+// What tells this cluster from others while its API does not answer: whom it is trusted by.
+std::string ClusterOf(const config::ClientConfig& config) {
+  std::string authority = config.certificate_authority.data;
+  if (!config.certificate_authority.file.empty()) {
+    authority = io::ReadFile(config.certificate_authority.file, kMaxFileOctets).value_or("");
+  }
+  const std::string& identity = authority.empty() ? config.server : authority;
+  const crypto::Sha256Digest digest = crypto::Sha256(AsBytes(identity));
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
 }
 
 absl::Status Run(Flags flags, const obs::Logger& log) {
@@ -84,6 +105,7 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
                            io::LoadClientConfig(flags.common.kubeconfig));
   STENTOR_ASSIGN_OR_RETURN(NameFilter excluded, LoadExcludedInterfaces());
   STENTOR_ASSIGN_OR_RETURN(std::string key, LoadMemberKey(flags));
+  STENTOR_ASSIGN_OR_RETURN(auto proxy, LoadProxy(flags));
   log.Log(obs::Event::kStarting, "stentor-speaker starts",
           {{"server", config.server},
            {"namespace", flags.common.name_space},
@@ -97,8 +119,10 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
   io::Admin admin(loop, *client, log, flags.common.admin);
   SpeakerApp app({.flags = std::move(flags),
                   .excluded_interfaces = std::move(excluded),
-                  .member_key = std::move(key)},
-                 loop, *client, log, admin.health());
+                  .member_key = std::move(key),
+                  .proxy = std::move(proxy),
+                  .cluster = ClusterOf(config)},
+                 {.loop = loop, .client = *client, .log = log}, admin.health());
   STENTOR_RETURN_IF_ERROR(admin.Start([&app](obs::MetricSet& metrics) { app.Collect(metrics); }));
   STENTOR_RETURN_IF_ERROR(app.Start());
   loop.HandleSignals([&app, &log](int signal) {

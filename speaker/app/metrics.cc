@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/app/metrics.h"
 
-#include <array>
 #include <string>
 
 namespace stentor::speaker {
@@ -13,11 +12,12 @@ using obs::MetricType;
 constexpr MetricInfo kAnnounced{"metallb_speaker_announced", MetricType::kGauge,
                                 "1 for each address of a Service that this node announces"};
 constexpr MetricInfo kRequests{"metallb_layer2_requests_received", MetricType::kCounter,
-                               "ARP requests for announced addresses"};
+                               "ARP requests and neighbour solicitations for announced addresses"};
 constexpr MetricInfo kResponses{"metallb_layer2_responses_sent", MetricType::kCounter,
-                                "ARP replies for announced addresses"};
-constexpr MetricInfo kGratuitous{"metallb_layer2_gratuitous_sent", MetricType::kCounter,
-                                 "Gratuitous ARP packets for announced addresses"};
+                                "Answers to them"};
+constexpr MetricInfo kGratuitous{
+    "metallb_layer2_gratuitous_sent", MetricType::kCounter,
+    "Gratuitous ARP packets and unsolicited neighbour advertisements for announced addresses"};
 constexpr MetricInfo kMembers{"stentor_membership_alive_members", MetricType::kGauge,
                               "Speakers that this one takes for alive, itself included"};
 constexpr MetricInfo kMemberDrops{"stentor_membership_dropped_datagrams_total",
@@ -25,26 +25,82 @@ constexpr MetricInfo kMemberDrops{"stentor_membership_dropped_datagrams_total",
                                   "Datagrams between speakers that changed nothing, by reason"};
 constexpr MetricInfo kArpDrops{"stentor_arp_dropped_frames_total", MetricType::kCounter,
                                "ARP frames that got no answer, by reason"};
+constexpr MetricInfo kNdpDrops{"stentor_ndp_dropped_frames_total", MetricType::kCounter,
+                               "Frames of the neighbour discovery that got no answer, by reason"};
+constexpr MetricInfo kPortReceived{"stentor_packet_received_frames_total", MetricType::kCounter,
+                                   "Frames that the kernel filter let in"};
+constexpr MetricInfo kPortLost{"stentor_packet_lost_frames_total", MetricType::kCounter,
+                               "Of these, frames that were lost because the speaker was too slow"};
+constexpr MetricInfo kServices{
+    "stentor_speaker_services", MetricType::kGauge,
+    "Services of this load balancer class, by what the election said of this node"};
+constexpr MetricInfo kStatusesPending{
+    "stentor_speaker_l2statuses_pending", MetricType::kGauge,
+    "ServiceL2Status objects that are not yet what they should be"};
+constexpr MetricInfo kConflict{"stentor_address_conflict", MetricType::kGauge,
+                               "1 for each address that another host claims; withheld says whether "
+                               "it is announced nevertheless"};
+constexpr MetricInfo kClaims{"stentor_address_conflict_claims_total", MetricType::kCounter,
+                             "Frames by which other hosts claimed an announced address"};
+constexpr MetricInfo kAttempts{"stentor_address_conflict_probes_received_total",
+                               MetricType::kCounter,
+                               "Probes of other hosts for an announced address"};
+constexpr MetricInfo kDefences{"stentor_address_conflict_defences_total", MetricType::kCounter,
+                               "Announcements sent because of a claim"};
+constexpr MetricInfo kProbes{"stentor_address_probes_sent_total", MetricType::kCounter,
+                             "Frames that asked whether an address is in use already"};
+constexpr MetricInfo kProxies{"stentor_address_conflict_proxies_total", MetricType::kCounter,
+                              "Hosts that were found to answer for addresses that nobody has"};
+constexpr MetricInfo kTrap{"stentor_node_trap", MetricType::kGauge,
+                           "Things on this node that keep addresses from being reachable"};
+constexpr MetricInfo kSavedState{
+    "stentor_speaker_saved_state_in_use", MetricType::kGauge,
+    "1 while a part of what is announced is known from before the restart only"};
 
-constexpr std::array<DropReason, kDropReasonCount> kAllDropReasons = {
-    DropReason::kMalformed,       DropReason::kVlanTagged, DropReason::kNotRequest,
-    DropReason::kNotForUs,        DropReason::kOwnFrame,   DropReason::kNotAnnounced,
-    DropReason::kUnknownInterface};
+constexpr std::array<TrapKind, kTrapKinds> kAllTraps = {
+    TrapKind::kIpvsWithoutStrictArp, TrapKind::kAddressOnInterface, TrapKind::kOutsideSubnets,
+    TrapKind::kProxyUnhealthy};
+
+const char* ProtocolOf(net::IpFamily family) {
+  return family == net::IpFamily::kIpv4 ? "arp" : "ndp";
+}
 
 }  // namespace
 
-void Metrics::Note(const OwnershipChange& change) {
-  if (change.verdict == Verdict::kAnnounced) {
-    announced_.insert_or_assign(change.service, change.addresses);
-  } else {
-    announced_.erase(change.service);
+void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) const {
+  client.Collect(metrics);
+  CollectAnnounced(sources, metrics);
+  CollectConflicts(sources.announcer, metrics);
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    const auto reason = static_cast<DropReason>(i);
+    const obs::Labels labels = {{"reason", std::string(DropReasonName(reason))}};
+    metrics.Set(kArpDrops, labels, sources.announcer.Drops(net::IpFamily::kIpv4, reason));
+    metrics.Set(kNdpDrops, labels, sources.announcer.Drops(net::IpFamily::kIpv6, reason));
+  }
+  for (const PacketPorts::PortStats& port : sources.ports.Stats()) {
+    const obs::Labels labels = {{"interface", port.interface},
+                                {"protocol", ProtocolOf(port.family)}};
+    metrics.Set(kPortReceived, labels, port.received);
+    metrics.Set(kPortLost, labels, port.dropped);
+  }
+  for (const TrapKind trap : kAllTraps) {
+    metrics.Set(kTrap, {{"trap", std::string(TrapName(trap))}},
+                std::uint64_t{sources.traps.Count(trap)});
+  }
+  metrics.Set(kSavedState, std::uint64_t{sources.from_saved_state ? 1U : 0U});
+  metrics.Set(kStatusesPending, std::uint64_t{sources.statuses_pending});
+  if (sources.membership == nullptr) {
+    return;
+  }
+  metrics.Set(kMembers, std::uint64_t{sources.membership->AliveMembers().size()});
+  for (const MembershipDrop reason : kAllMembershipDrops) {
+    metrics.Set(kMemberDrops, {{"reason", std::string(MembershipDropName(reason))}},
+                sources.membership->drops()[static_cast<std::size_t>(reason)]);
   }
 }
 
-void Metrics::Collect(const Announcer& announcer, const Membership* membership,
-                      obs::MetricSet& metrics) const {
-  client.Collect(metrics);
-  for (const auto& [service, addresses] : announced_) {
+void Metrics::CollectAnnounced(const MetricsSources& sources, obs::MetricSet& metrics) const {
+  for (const auto& [service, addresses] : sources.announced) {
     for (const net::IpAddress& address : addresses) {
       metrics.Set(kAnnounced,
                   {{"service", service.ToString()},
@@ -54,26 +110,35 @@ void Metrics::Collect(const Announcer& announcer, const Membership* membership,
                   std::uint64_t{1});
     }
   }
-  for (const net::IpAddress& address : announcer.Announced()) {
-    if (const AddressCounters* const counters = announcer.Counters(address); counters != nullptr) {
+  for (const net::IpAddress& address : sources.announcer.Announced()) {
+    if (const AddressCounters* const counters = sources.announcer.Counters(address)) {
       const obs::Labels labels = {{"ip", address.ToString()}};
       metrics.Set(kRequests, labels, counters->requests_received);
       metrics.Set(kResponses, labels, counters->responses_sent);
       metrics.Set(kGratuitous, labels, counters->gratuitous_sent);
     }
   }
-  for (const DropReason reason : kAllDropReasons) {
-    metrics.Set(kArpDrops, {{"reason", std::string(DropReasonName(reason))}},
-                announcer.Drops(reason));
+  for (const auto& [reason, count] : sources.reconciler.VerdictCounts()) {
+    metrics.Set(kServices, {{"reason", std::string(reason)}}, std::uint64_t{count});
   }
-  if (membership == nullptr) {
-    return;
+}
+
+void Metrics::CollectConflicts(const Announcer& announcer, obs::MetricSet& metrics) const {
+  for (const auto& [address, conflict] : announcer.Conflicts()) {
+    for (const ForeignClaim& claim : conflict.foreign) {
+      metrics.Set(kConflict,
+                  {{"ip", address.ToString()},
+                   {"mac", claim.mac.ToString()},
+                   {"withheld", conflict.withheld ? "true" : "false"}},
+                  std::uint64_t{1});
+    }
   }
-  metrics.Set(kMembers, std::uint64_t{membership->AliveMembers().size()});
-  for (const MembershipDrop reason : kAllMembershipDrops) {
-    metrics.Set(kMemberDrops, {{"reason", std::string(MembershipDropName(reason))}},
-                membership->drops()[static_cast<std::size_t>(reason)]);
-  }
+  const ConflictTotals& totals = announcer.conflict_totals();
+  metrics.Set(kClaims, totals.claims);
+  metrics.Set(kAttempts, totals.attempts);
+  metrics.Set(kDefences, totals.defences);
+  metrics.Set(kProbes, totals.probes);
+  metrics.Set(kProxies, totals.proxies);
 }
 
 }  // namespace stentor::speaker

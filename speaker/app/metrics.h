@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <vector>
 
@@ -8,9 +11,24 @@
 #include "common/obs/metrics.h"
 #include "speaker/announce/announcer.h"
 #include "speaker/membership/membership.h"
+#include "speaker/net/packet_ports.h"
+#include "speaker/node/traps.h"
 #include "speaker/reconcile/reconciler.h"
 
 namespace stentor::speaker {
+
+/// All that is read at a scrape.
+struct MetricsSources {
+  const Reconciler& reconciler;
+  /// Addresses of Services that are announced from here in truth.
+  const std::map<model::ServiceKey, std::vector<net::IpAddress>>& announced;
+  const Announcer& announcer;
+  const PacketPorts& ports;
+  const Membership* membership = nullptr;  ///< Null where there is none.
+  const TrapKeeper& traps;
+  bool from_saved_state = false;
+  std::size_t statuses_pending = 0;
+};
 
 /// What the speaker shows of itself: MetalLB's names, and stentor_ for what MetalLB does not have.
 class Metrics {
@@ -20,16 +38,13 @@ class Metrics {
   /// Counters that the speaker increments.
   obs::ClientMetrics client;
 
-  /// Takes note of a Service that is announced now, or no more.
-  void Note(const OwnershipChange& change);
-
-  /// `membership` is null where there is none.
-  void Collect(const Announcer& announcer, const Membership* membership,
-               obs::MetricSet& metrics) const;
+  void Collect(const MetricsSources& sources, obs::MetricSet& metrics) const;
 
  private:
+  void CollectAnnounced(const MetricsSources& sources, obs::MetricSet& metrics) const;
+  void CollectConflicts(const Announcer& announcer, obs::MetricSet& metrics) const;
+
   const model::NodeName node_;
-  std::map<model::ServiceKey, std::vector<net::IpAddress>> announced_;
 };
 
 }  // namespace stentor::speaker

@@ -2,7 +2,6 @@
 #include "speaker/app/speaker.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "common/base/status.h"
@@ -12,10 +11,7 @@
 namespace stentor::speaker {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr Duration kReopenLinksAfter = 1s;
-constexpr Duration kAskForPodsAgain = 2s;
+constexpr const char* kEverythingRead = "everything read once";  // a condition of being ready
 
 std::string Join(const std::vector<net::IpAddress>& addresses) {
   std::string out;
@@ -25,292 +21,342 @@ std::string Join(const std::vector<net::IpAddress>& addresses) {
   return out;
 }
 
-std::string Milliseconds(Duration duration) {
-  return StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(), " ms");
+// As with MetalLB: without membership, every node with a Node object counts as alive.
+bool HasMembership(const Flags& flags) {
+  return !flags.member_bind_address.empty() && !flags.member_labels.empty();
 }
 
-obs::Event EventOf(ChangeKind kind) {
-  switch (kind) {
-    case ChangeKind::kJoined:
-      return obs::Event::kMemberJoined;
-    case ChangeKind::kRestarted:
-    case ChangeKind::kYieldsChanged:
-      return obs::Event::kMemberChanged;
-    case ChangeKind::kSuspected:
-      return obs::Event::kMemberSuspected;
-    case ChangeKind::kRefuted:
-      return obs::Event::kMemberRefuted;
-    case ChangeKind::kLeft:
-    case ChangeKind::kRemoved:
-      return obs::Event::kMemberLeft;
-    case ChangeKind::kDied:
-      return obs::Event::kMemberLost;
-    case ChangeKind::kHolding:
-      return obs::Event::kMembershipHolding;
-    case ChangeKind::kReady:
-      return obs::Event::kMembershipReady;
-    case ChangeKind::kKeyDiffers:
-      return obs::Event::kMembershipKeyDiffers;
+FactsOptions FactsOptionsOf(const Flags& flags) {
+  return {.node = flags.node_name,
+          .name_space = flags.common.name_space,
+          .config_map = flags.common.config_map,
+          .config_map_named = flags.common.config_map_named,
+          .speaker_labels = HasMembership(flags) ? flags.member_labels : "",
+          .pod_name = flags.common.pod_name};
+}
+
+AnnouncerOptions AnnouncerOptionsOf(const Flags& flags) {
+  AnnouncerOptions options;
+  options.refresh_interval = flags.gratuitous_interval;
+  options.frames_per_second = flags.gratuitous_rate;
+  options.jitter_seed = io::RandomU64();
+  return options;
+}
+
+// The families of the pools that may be announced.
+std::set<net::IpFamily> FamiliesOf(const config::Config& config) {
+  std::set<net::IpFamily> families;
+  for (const config::Pool& pool : config.pools) {
+    for (const net::IpRange& range : pool.ranges) {
+      if (!pool.l2_advertisements.empty()) {
+        families.insert(range.first.family());
+      }
+    }
   }
-  return obs::Event::kMemberLost;
+  return families;
+}
+
+// The interfaces that its advertisements name.
+std::set<std::string> InterfacesOf(const config::Config& config) {
+  std::set<std::string> names;
+  for (const config::Pool& pool : config.pools) {
+    for (const config::L2Advertisement& advertisement : pool.l2_advertisements) {
+      names.insert(advertisement.interfaces.begin(), advertisement.interfaces.end());
+    }
+  }
+  return names;
 }
 
 }  // namespace
 
-SpeakerApp::SpeakerApp(SpeakerInputs inputs, io::EventLoop& loop, io::KubeClient& client,
-                       const obs::Logger& log, obs::Health& health)
+SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::Health& health)
     : inputs_(std::move(inputs)),
       flags_(inputs_.flags),
-      loop_(loop),
-      client_(client),
-      log_(log),
+      context_(context),
       health_(health),
       metrics_(flags_.node_name),
-      links_(inputs_.excluded_interfaces),
-      announcer_(links_, {.jitter_seed = io::RandomU64()}),
-      ports_(loop, links_, announcer_,
-             {.before_frames = [this] { NoteTime(); },
-              .on_opened =
-                  [this](const std::string& interface) {
-                    log_.Log(obs::Event::kInterfaceOpened, "answering ARP on " + interface,
-                             {{"interface", interface}});
-                  },
-              .on_closed =
-                  [this](const std::string& interface) {
-                    log_.Log(obs::Event::kInterfaceClosed, "not answering ARP on " + interface,
-                             {{"interface", interface}});
-                  },
-              .on_failed =
-                  [this](const std::string& interface, const absl::Status& status) {
-                    log_.Log(obs::Event::kInterfaceFailed, std::string(status.message()),
-                             {{"interface", interface}});
-                  }}),
-      link_timer_(loop),
-      member_timer_(loop),
       reconciler_({.node = flags_.node_name,
                    .load_balancer_class = flags_.common.load_balancer_class,
-                   .ignore_exclude_label = flags_.ignore_exclude_label}),
-      config_watch_(client, log,
-                    {.name_space = flags_.common.name_space,
-                     .config_map = flags_.common.config_map,
-                     .config_map_named = flags_.common.config_map_named,
-                     .leave_out_unreadable = true},
-                    {.on_change = [this] { OnConfigChange(); },
-                     .on_unreadable = [this] { ++metrics_.client.update_errors; }}) {}
+                   .ignore_exclude_label = flags_.ignore_exclude_label,
+                   .membership = HasMembership(flags_)}),
+      segment_(context.loop, context.log, inputs_.excluded_interfaces, AnnouncerOptionsOf(flags_),
+               OnSegment()),
+      node_checks_(context.loop, segment_.links(), inputs_.proxy,
+                   {.on_proxy =
+                        [this](bool yields) {
+                          if (members_) {
+                            members_->SetYield(kYieldProxyUnhealthy, yields);
+                          }
+                        },
+                    .on_look = [this](const auto& changes) { OnTraps(changes); },
+                    .addresses = [this] { return reconciler_.Addresses(); }}),
+      statuses_(context,
+                {.node = flags_.node_name,
+                 .name_space = flags_.common.name_space,
+                 .pod_name = flags_.common.pod_name},
+                {.on_status = [this](const model::ServiceKey& service,
+                                     bool exists) { reconciler_.NoteStatus(service, exists); },
+                 .on_settled =
+                     [this](bool known) {
+                       statuses_settled_ = true;
+                       if (known) {
+                         reconciler_.SetStatusesKnown();
+                       }
+                       OnKnown();
+                     }}),
+      facts_(context, FactsOptionsOf(flags_), OnFacts(), reconciler_,
+             flags_.state_folder.empty()
+                 ? nullptr
+                 : &store_.emplace(
+                       context.loop, context.log, flags_.state_folder,
+                       StateIdentity{.cluster = inputs_.cluster, .node = flags_.node_name}),
+             metrics_.client),
+      health_timer_(context.loop) {
+  if (HasMembership(flags_)) {
+    members_.emplace(context.loop, context.log,
+                     MembersOptions{.node = flags_.node_name,
+                                    .bind_address = flags_.member_bind_address,
+                                    .port = flags_.member_bind_port,
+                                    .key = inputs_.member_key,
+                                    .profile = flags_.wan_profile ? WanProfile() : LanProfile()},
+                     OnMembers());
+  }
+}
 
 SpeakerApp::~SpeakerApp() = default;
 
 absl::Status SpeakerApp::Start() {
-  STENTOR_RETURN_IF_ERROR(StartLinks());
-  STENTOR_RETURN_IF_ERROR(StartMembership());
-  StartWatches();
+  STENTOR_RETURN_IF_ERROR(segment_.Start());
+  if (members_) {
+    STENTOR_RETURN_IF_ERROR(members_->Start());
+    members_->SetYield(kYieldStarting, true);  // until everything is read
+  }
+  health_.Set(kEverythingRead, false);
+  if (!flags_.pod_uid.empty()) {
+    statuses_.SetOwner(flags_.pod_uid);
+  }
+  statuses_.Start();
+  node_checks_.Start();
+  facts_.Start();
+  CheckHealth();
   return absl::OkStatus();
 }
 
 void SpeakerApp::Stop() {
-  if (std::exchange(stopping_, true) || !membership_) {
-    loop_.Stop();
+  if (std::exchange(stopping_, true) || !members_) {
+    context_.loop.Stop();
     return;
   }
-  Carry(membership_->Leave(loop_.Now()));
+  members_->Leave();
 }
 
 void SpeakerApp::Collect(obs::MetricSet& metrics) const {
-  metrics_.Collect(announcer_, membership_ ? &*membership_ : nullptr, metrics);
+  metrics_.Collect({.reconciler = reconciler_,
+                    .announced = shown_,
+                    .announcer = segment_.announcer(),
+                    .ports = segment_.ports(),
+                    .membership = members_ ? &members_->membership() : nullptr,
+                    .traps = node_checks_.traps(),
+                    .from_saved_state = facts_.FromSavedState(),
+                    .statuses_pending = statuses_.pending()},
+                   metrics);
 }
 
-// --- links ---
+// --- what comes in ---
 
-absl::Status SpeakerApp::StartLinks() {
-  auto monitor = LinkMonitor::Open(links_);
-  if (!monitor.ok()) {
-    return monitor.status();
+SegmentHandlers SpeakerApp::OnSegment() {
+  return {.before_frames =
+              [this] {
+                if (members_) {
+                  members_->NoteTime();
+                }
+              },
+          .on_links = [this] { OnLinks(); },
+          // Not at once: the segment is in the middle of its frames.
+          .on_states = [this] { context_.loop.Post(lifetime_.Bind([this] { ShowAnnounced(); })); },
+          .on_conflicts = [this](const auto& notices) { OnConflicts(notices); }};
+}
+
+MembersHandlers SpeakerApp::OnMembers() {
+  return {.on_view = [this] { Reconcile(); },
+          .on_rival = [this] { segment_.AnnounceAgain(); },
+          .on_macs =
+              [this] {
+                // Not at once: this may come before frames are read.
+                context_.loop.Post(lifetime_.Bind(
+                    [this] { segment_.SetSpeakerMacs(members_->membership().PeerMacs()); }));
+              },
+          .on_unknown_sender = [this] { facts_.LookForPods(); },
+          .on_left = [this] { context_.loop.Stop(); }};
+}
+
+FactsHandlers SpeakerApp::OnFacts() {
+  return {.on_change = [this] { ScheduleReconcile(); },
+          .on_known = [this] { OnKnown(); },
+          .on_addresses = [this] { segment_.SetNodeAddresses(facts_.NodeAddresses()); },
+          .on_peers =
+              [this](const std::vector<PeerAddress>& peers) {
+                if (members_) {
+                  members_->SetPeers(peers);
+                }
+              },
+          .on_own_pod = [this](const std::string& uid) { statuses_.SetOwner(uid); },
+          .on_config = [this](const auto& outcome) { OnConfig(outcome); }};
+}
+
+void SpeakerApp::OnKnown() {
+  const bool saved = facts_.FromSavedState();
+  if (std::exchange(was_saved_, saved) && !saved) {
+    context_.log.Log(obs::Event::kStateConfirmed, "nothing of the saved state is in use any more");
   }
-  link_monitor_ = *std::move(monitor);
-  link_watch_ =
-      std::make_unique<io::DescriptorWatch>(loop_, link_monitor_->fd(), [this] { OnLinks(); });
-  return absl::OkStatus();
+  const bool known = facts_.Known() && (statuses_settled_ || saved);
+  if (known && !std::exchange(was_known_, true)) {
+    context_.log.Log(obs::Event::kReady, "everything has been read once");
+  }
+  health_.Set(
+      kEverythingRead, known && !saved,
+      saved ? "the API server does not answer; what it said before the restart is in use" : "");
+  ScheduleReconcile();
 }
 
 void SpeakerApp::OnLinks() {
-  std::vector<LinkEvent> events;
-  const absl::Status status = link_monitor_->OnReadable(&events);
-  ports_.OnLinkEvents(events);
-  if (status.ok()) {
+  if (!segment_.Known()) {
     return;
   }
-  log_.Log(obs::Event::kInterfaceFailed, std::string(status.message()));
-  link_watch_.reset();
-  link_timer_.ArmAfter(kReopenLinksAfter, [this] { ReopenLinks(); });
-}
-
-void SpeakerApp::ReopenLinks() {
-  if (const absl::Status status = StartLinks(); !status.ok()) {
-    link_timer_.ArmAfter(kReopenLinksAfter, [this] { ReopenLinks(); });
+  reconciler_.SetInterfaces(segment_.InterfaceNames());
+  if (members_) {
+    members_->SetMacs(segment_.Macs());
+    members_->SetYield(kYieldNoCarrier, !segment_.HasCarrier());
   }
-}
-
-// --- membership ---
-
-absl::Status SpeakerApp::StartMembership() {
-  if (flags_.member_bind_address.empty() || flags_.member_labels.empty()) {
-    // As with MetalLB: without membership, every node with a Node object counts as alive.
-    return absl::OkStatus();
-  }
-  const auto address = net::IpAddress::Parse(flags_.member_bind_address);
-  if (!address) {
-    return absl::InvalidArgumentError(
-        StrCat("--ml-bindaddr: \"", flags_.member_bind_address, "\" is not an IP address"));
-  }
-  auto socket = MembershipSocket::Open(*address, flags_.member_bind_port);
-  if (!socket.ok()) {
-    return socket.status();
-  }
-  member_socket_.emplace(*std::move(socket));
-  membership_.emplace(
-      Membership::Options{.node = flags_.node_name,
-                          .secrets = {inputs_.member_key},
-                          .profile = flags_.wan_profile ? WanProfile() : LanProfile()},
-      io::RandomU64);
-  if (!membership_->authenticated()) {
-    log_.Log(obs::Event::kMembershipUnsealed,
-             "no memberlist key: datagrams between speakers are not authenticated");
-  }
-  Carry(membership_->SetLocalState(loop_.Now(), kYieldStarting));  // until everything is read
-  member_watch_ = std::make_unique<io::DescriptorWatch>(loop_, member_socket_->fd(),
-                                                        [this] { OnMemberSocket(); });
-  return absl::OkStatus();
-}
-
-// Before anything is announced or answered: after a pause others may do so for our addresses.
-void SpeakerApp::NoteTime() {
-  if (!membership_) {
-    return;
-  }
-  if (const Actions actions = membership_->NoteTime(loop_.Now()); actions.view_changed) {
-    Carry(actions);
-  }
-}
-
-void SpeakerApp::OnMemberSocket() {
-  member_socket_->Drain(
-      [this](const net::IpAddress& source, Bytes bytes) {
-        const Actions actions = membership_->OnDatagram(loop_.Now(), source, bytes);
-        if (actions.dropped == MembershipDrop::kUnknownSender && pods_watch_) {
-          pods_watch_->PollSoon(kAskForPodsAgain);  // it may have come since the last list
-        }
-        Carry(actions);
-      },
-      [this](const net::IpAddress& destination) {
-        Carry(membership_->OnUnreachable(loop_.Now(), destination));
-      });
-}
-
-void SpeakerApp::Carry(const Actions& actions) {
-  for (const OutgoingDatagram& datagram : actions.send) {
-    // Lost, or not sent: the membership lives with both.
-    (void)member_socket_->Send(datagram.destination, datagram.bytes);
-  }
-  for (const Change& change : actions.changes) {
-    Tell(change);
-  }
-  if (actions.view_changed) {
-    // Not posted: whoever takes over does it in the same turn of the loop.
-    Reconcile();
-  }
-  if (actions.rival_met) {
-    announcer_.AnnounceAgain(loop_.Now());
-    ports_.Update();
-  }
-  if (stopping_ && membership_->LeaveComplete()) {
-    loop_.Stop();
-  }
-  if (const auto deadline = membership_->NextDeadline()) {
-    member_timer_.ArmAt(*deadline, [this] {
-      // What arrived meanwhile counts as heard in time, also when this timer is late.
-      OnMemberSocket();
-      Carry(membership_->Poll(loop_.Now()));
-    });
-  } else {
-    member_timer_.Disarm();
-  }
-}
-
-void SpeakerApp::Tell(const Change& change) {
-  std::string message(ChangeKindName(change.kind));
-  std::vector<obs::Field> fields = {{"node", change.node}, {"change", message}};
-  switch (change.kind) {
-    case ChangeKind::kSuspected:
-    case ChangeKind::kDied:
-      StrAppend(&message, ": ", SuspicionCauseName(change.cause));
-      [[fallthrough]];
-    case ChangeKind::kRefuted:
-    case ChangeKind::kHolding:
-      StrAppend(&message, " for ", Milliseconds(change.silence));
-      fields.push_back({"silence", Milliseconds(change.silence)});
-      break;
-    default:
-      break;
-  }
-  log_.Log(EventOf(change.kind), StrCat("speaker on ", change.node, " ", message), fields);
+  node_checks_.LookSoon();
+  ScheduleReconcile();
 }
 
 // --- elections ---
 
 void SpeakerApp::ScheduleReconcile() {
   if (!std::exchange(reconcile_scheduled_, true)) {
-    loop_.Post([this] {
+    context_.loop.Post(lifetime_.Bind([this] {
       reconcile_scheduled_ = false;
       Reconcile();
-    });
+    }));
   }
 }
 
 void SpeakerApp::Reconcile() {
-  TakeConfig();
-  if (!AllSynced()) {
+  facts_.BringUpToDate();
+  if (!was_known_) {
     return;
   }
-  std::vector<Speaker> speakers;
-  if (membership_) {
-    for (const AliveMember& member : membership_->AliveMembers()) {
-      speakers.push_back({.node = member.node, .yields = member.yields != kYieldsNothing});
-    }
-  } else {
-    for (const model::NodeName& node : nodes_) {
-      speakers.push_back({.node = node});
-    }
+  if (members_) {
+    // Without a configuration in force it would be elected, and announce nothing.
+    members_->SetYield(kYieldStarting, !facts_.Configured());
   }
-  reconciler_.SetSpeakers(std::move(speakers), !membership_ || membership_->Ready());
+  reconciler_.SetSpeakers(members_ ? members_->Speakers() : std::vector<Speaker>(),
+                          !members_ || members_->Ready());
   const std::vector<OwnershipChange> changes = reconciler_.Reconcile();
-  announcer_.SetAnnounced(reconciler_.announcements(), loop_.Now());
-  ports_.Update();
+  if (announced_revision_ != reconciler_.revision()) {
+    announced_revision_ = reconciler_.revision();
+    segment_.SetAnnounced(reconciler_.announcements());
+  }
   for (const OwnershipChange& change : changes) {
-    metrics_.Note(change);
-    Tell(change);
-    if (change.verdict == Verdict::kAnnounced) {
-      EmitNodeAssigned(change);
+    if (change.verdict != Verdict::kAnnounced && change.verdict != Verdict::kNotReady) {
+      Withdrawn(change);
     }
   }
+  if (shown_revision_ != reconciler_.revision()) {
+    ShowAnnounced();
+  }
+  for (const AnnounceFailure& failure : reconciler_.TakeFailures()) {
+    Failed(failure);
+  }
+  node_checks_.SetNode(facts_.OwnLabels());
+  node_checks_.LookSoon();
 }
 
-void SpeakerApp::Tell(const OwnershipChange& change) {
-  std::vector<obs::Field> fields = {{"service", change.service.ToString()},
-                                    {"address", Join(change.addresses)},
-                                    {"pool", change.pool},
-                                    {"protocol", "layer2"}};
-  if (change.verdict == Verdict::kAnnounced) {
-    log_.Log(obs::Event::kAnnouncing, "service has IP, announcing", fields);
-    return;
-  }
-  const std::string_view why = change.verdict == Verdict::kNotElected
-                                   ? DecisionReasonName(change.decision)
-                                   : VerdictName(change.verdict);
-  fields.push_back({"reason", std::string(why)});
+void SpeakerApp::Withdrawn(const OwnershipChange& change) {
+  std::vector<obs::Field> fields = {
+      {"service", change.service.ToString()},
+      {"address", Join(change.addresses)},
+      {"pool", change.pool},
+      {"protocol", "layer2"},
+      {"reason", std::string(ReasonName(change.verdict, change.decision))}};
   if (!change.winner.empty()) {
     fields.push_back({"winner", change.winner});
   }
-  log_.Log(obs::Event::kWithdrawn, "withdrawing service announcement", fields);
+  context_.log.Log(obs::Event::kWithdrawn, "withdrawing service announcement", fields);
+}
+
+void SpeakerApp::Failed(const AnnounceFailure& failure) {
+  for (const std::string& message : failure.messages) {
+    context_.log.Log(obs::Event::kAnnounceFailed, message,
+                     {{"service", failure.service.ToString()}});
+    statuses_.EmitAnnounceFailed(failure.service, failure.uid, message);
+  }
+}
+
+// What is announced in truth: an address that waits for its probe, or is withheld, is not.
+// Who only waits for a peer's word after a pause is silent meanwhile, but says nothing of it: most
+// often all is as it was a moment later.
+void SpeakerApp::ShowAnnounced() {
+  if (members_ && !members_->Ready()) {
+    shown_revision_.reset();
+    return;
+  }
+  shown_revision_ = reconciler_.revision();
+  ServiceInterfaces with_interfaces;
+  LastAnnounced with_addresses;
+  std::set<model::ServiceKey> won;
+  for (const AnnouncedService& service : reconciler_.AnnouncedServices()) {
+    won.insert(service.service);
+    std::vector<net::IpAddress> addresses;
+    for (const net::IpAddress& address : service.addresses) {
+      if (segment_.announcer().StateOf(address) == AddressState::kAnnounced) {
+        addresses.push_back(address);
+      }
+    }
+    if (addresses.empty()) {
+      continue;
+    }
+    if (auto& told = told_[service.service]; told != service.addresses) {
+      told = service.addresses;
+      Announcing(service, addresses);
+    }
+    with_interfaces[service.service] =
+        service.interfaces
+            ? std::vector<std::string>(service.interfaces->begin(), service.interfaces->end())
+            : std::vector<std::string>();
+    with_addresses.emplace(service.service, std::move(addresses));
+  }
+  std::erase_if(told_, [&won](const auto& entry) { return !won.contains(entry.first); });
+  shown_ = std::move(with_addresses);
+  if (members_) {
+    members_->SetMacs(segment_.Macs());  // of many, those in use count
+  }
+  statuses_.SetAnnounced(with_interfaces);
+  if (store_) {
+    store_->SetAnnounced(shown_);
+  }
+  ShowConflicts();
+}
+
+void SpeakerApp::Announcing(const AnnouncedService& service,
+                            const std::vector<net::IpAddress>& addresses) {
+  context_.log.Log(obs::Event::kAnnouncing, "service has IP, announcing",
+                   {{"service", service.service.ToString()},
+                    {"address", Join(addresses)},
+                    {"protocol", "layer2"}});
+  statuses_.EmitNodeAssigned(service.service, service.uid);
+}
+
+void SpeakerApp::OnConfig(const absl::StatusOr<config::Config>& outcome) {
+  statuses_.ConfigOutcome(outcome);
+  if (outcome.ok()) {
+    segment_.SetFamilies(FamiliesOf(*outcome));
+    segment_.SetNamed(InterfacesOf(*outcome));
+    OnLinks();  // who has a carrier may be otherwise now
+    node_checks_.SetConfig(*outcome);
+  }
 }
 
 }  // namespace stentor::speaker

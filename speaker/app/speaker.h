@@ -3,27 +3,24 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "common/io/config_watch.h"
-#include "common/io/event_loop.h"
-#include "common/io/kube_client.h"
+#include "common/io/context.h"
+#include "common/io/http_probe.h"
+#include "common/io/lifetime.h"
 #include "common/obs/health.h"
-#include "common/obs/log.h"
-#include "speaker/announce/announcer.h"
-#include "speaker/announce/links.h"
+#include "common/obs/metrics.h"
+#include "speaker/app/facts.h"
 #include "speaker/app/flags.h"
+#include "speaker/app/members.h"
 #include "speaker/app/metrics.h"
-#include "speaker/membership/membership.h"
-#include "speaker/net/link_monitor.h"
-#include "speaker/net/membership_socket.h"
-#include "speaker/net/packet_ports.h"
-#include "speaker/reconcile/reconciler.h"
+#include "speaker/app/node_checks.h"
+#include "speaker/app/segment.h"
+#include "speaker/app/state_store.h"
+#include "speaker/app/statuses.h"
 
 namespace stentor::speaker {
 
@@ -31,15 +28,17 @@ namespace stentor::speaker {
 struct SpeakerInputs {
   Flags flags;
   NameFilter excluded_interfaces;
-  std::string member_key;  ///< Empty: datagrams between speakers are not sealed.
+  std::string member_key;               ///< Empty: datagrams between speakers are not sealed.
+  std::optional<io::HttpTarget> proxy;  ///< Where the service proxy tells how it is.
+  std::string cluster;                  ///< Differs between clusters; known without the API.
 };
 
-/// Brings the parts of a speaker together: API and membership → reconciler → announcer → packet
-/// ports. Lives on the event loop's thread; loop, client, log and health must outlive it.
+/// Brings the parts of a speaker together: what the API says (Facts) and who lives (Members) go
+/// into the elections, and what they decide to the segment, and to the API server as status. Lives
+/// on the event loop's thread; what it is given must outlive it.
 class SpeakerApp {
  public:
-  SpeakerApp(SpeakerInputs inputs, io::EventLoop& loop, io::KubeClient& client,
-             const obs::Logger& log, obs::Health& health);
+  SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::Health& health);
   ~SpeakerApp();
   SpeakerApp(const SpeakerApp&) = delete;
   SpeakerApp& operator=(const SpeakerApp&) = delete;
@@ -55,72 +54,55 @@ class SpeakerApp {
   void Collect(obs::MetricSet& metrics) const;
 
  private:
-  // speaker.cc: sockets, elections and what follows from them
-  [[nodiscard]] absl::Status StartLinks();
+  // speaker.cc: elections, and what follows from them
+  [[nodiscard]] SegmentHandlers OnSegment();
+  [[nodiscard]] MembersHandlers OnMembers();
+  [[nodiscard]] FactsHandlers OnFacts();
+  void OnKnown();
   void OnLinks();
-  void ReopenLinks();
-  [[nodiscard]] absl::Status StartMembership();
-  void NoteTime();
-  void OnMemberSocket();
-  void Carry(const Actions& actions);
-  void Tell(const Change& change);
   void ScheduleReconcile();
   void Reconcile();
-  void Tell(const OwnershipChange& change);
+  void Withdrawn(const OwnershipChange& change);
+  void Failed(const AnnounceFailure& failure);
+  void ShowAnnounced();
+  void Announcing(const AnnouncedService& service, const std::vector<net::IpAddress>& addresses);
 
-  // watches.cc: objects of the API
-  void StartWatches();
-  [[nodiscard]] std::unique_ptr<io::WatchHandle> Watch(io::ResourceWatch resource,
-                                                       io::WatchHandlers handlers);
-  void WatchServices();
-  void WatchNodes();
-  void Unreadable(const absl::Status& status);
-  void OnConfigChange();
-  void TakeConfig();
-  void Synced(const std::string& resource);
-  [[nodiscard]] bool AllSynced() const;
-  void EmitNodeAssigned(const OwnershipChange& change);
-
-  // endpoints.cc: where Services have endpoints
-  void WatchSlices();
-  void WatchEndpoints();
-  void DropEndpoints();
-
-  // peers.cc: the other speakers
-  void WatchPods();
-  void SetPeers();
+  // speaker_health.cc: what else it tells
+  void OnConfig(const absl::StatusOr<config::Config>& outcome);
+  void OnConflicts(const std::vector<ConflictNotice>& notices);
+  void ShowConflicts();
+  void OnTraps(const std::vector<TrapChange>& changes);
+  void CheckHealth();
 
   const SpeakerInputs inputs_;
   const Flags& flags_;
-  io::EventLoop& loop_;
-  io::KubeClient& client_;
-  const obs::Logger& log_;
+  const io::Context context_;
   obs::Health& health_;
   Metrics metrics_;
 
-  Links links_;
-  Announcer announcer_;
-  PacketPorts ports_;
-  std::unique_ptr<LinkMonitor> link_monitor_;
-  std::unique_ptr<io::DescriptorWatch> link_watch_;
-  io::Timer link_timer_;
-
-  std::optional<Membership> membership_;
-  std::optional<MembershipSocket> member_socket_;
-  std::unique_ptr<io::DescriptorWatch> member_watch_;
-  io::Timer member_timer_;
-
+  std::optional<StateStore> store_;
   Reconciler reconciler_;
-  io::ConfigWatch config_watch_;
-  std::map<model::ObjectKey, model::Pod> pods_;
-  std::unique_ptr<io::WatchHandle> pods_watch_;
-  std::unique_ptr<io::WatchHandle> endpoints_watch_;  // only where slices are refused
-  std::set<model::ObjectKey> endpoints_;              // what it brought
-  std::set<model::NodeName> nodes_;
-  std::map<std::string, bool> synced_;  // by resource
+  Segment segment_;
+  std::optional<Members> members_;
+  NodeChecks node_checks_;
+  Statuses statuses_;
+  Facts facts_;
+
+  bool statuses_settled_ = false;
+  bool was_known_ = false;
+  bool was_saved_ = false;
   bool reconcile_scheduled_ = false;
   bool stopping_ = false;
-  std::vector<std::unique_ptr<io::WatchHandle>> watches_;
+  std::uint64_t announced_revision_ = 0;
+  std::optional<std::uint64_t> shown_revision_;  // of what was told; none: not all was
+  // Of each Service that has been shown as announced: the addresses.
+  std::map<model::ServiceKey, std::vector<net::IpAddress>> shown_;
+  std::vector<ConflictFact> shown_conflicts_;
+  // Of each Service that this node has won and announced at some time since: what it was told with.
+  // That an address is withheld and released again is told as a conflict, and bounded there.
+  std::map<model::ServiceKey, std::vector<net::IpAddress>> told_;
+  io::Timer health_timer_;
+  io::Lifetime lifetime_;
 };
 
 }  // namespace stentor::speaker

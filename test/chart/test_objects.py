@@ -106,6 +106,7 @@ def test_rights_are_few(default):
     assert {(resource, names) for resource, names, verbs in found if set(verbs.split()) - READS} == {
         ("services/status", ""), ("events", ""), ("tokenreviews", ""), ("subjectaccessreviews", ""),
         ("ipaddresspools/status", ""), ("configurationstates", ""), ("configurationstates/status", ""),
+        ("servicel2statuses", ""), ("servicel2statuses/status", ""),
         ("secrets", ""), ("secrets", "metallb-webhook-cert"), ("leases", ""), ("leases", "stentor-controller"),
         ("validatingwebhookconfigurations", "metallb-webhook-configuration"),
         ("customresourcedefinitions", "bgppeers.metallb.io")}
@@ -182,9 +183,10 @@ def test_replicas(chart):
 
 
 def test_how_the_programs_are_started(default):
+    own = {"controller": ["--webhook-mode=enabled"], "speaker": ["--state-dir=/var/lib/stentor"]}
     for component in COMPONENTS:
         assert default.arguments(component) == ["--port=9120", "--health-probe-port=17472", "--log-level=info",
-                                                *(["--webhook-mode=enabled"] if component == "controller" else [])]
+                                                *own[component]]
         container = default.container(component)
         host = {"host": "127.0.0.1"} if component == "speaker" else {}
         assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": 17472, **host}
@@ -194,14 +196,15 @@ def test_how_the_programs_are_started(default):
         "METALLB_DEPLOYMENT": "metallb-controller"}
     assert default.environment("speaker") == {
         "METALLB_NODE_NAME": "spec.nodeName", "METALLB_HOST": "status.hostIP", "METALLB_POD_NAME": "metadata.name",
-        "METALLB_ML_BIND_ADDR": "status.podIP", "METALLB_ML_BIND_PORT": "7946",
+        "STENTOR_POD_UID": "metadata.uid", "METALLB_ML_BIND_ADDR": "status.podIP", "METALLB_ML_BIND_PORT": "7946",
         "METALLB_ML_LABELS": "app.kubernetes.io/name=metallb,app.kubernetes.io/component=speaker",
         "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key"}
     assert default.pod("speaker")["spec"]["volumes"] == [
+        {"name": "state", "emptyDir": {"sizeLimit": "64Mi"}},
         {"name": "memberlist", "secret": {"secretName": "metallb-memberlist", "defaultMode": 0o400}},
         {"name": "metallb-excludel2", "configMap": {"name": "metallb-excludel2", "defaultMode": 0o400}}]
     assert {mount["mountPath"] for mount in default.container("speaker")["volumeMounts"]} == \
-        {"/etc/ml_secret_key", "/etc/metallb"}
+        {"/etc/ml_secret_key", "/etc/metallb", "/var/lib/stentor"}
 
 
 ARGUMENTS = {

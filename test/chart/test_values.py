@@ -85,6 +85,12 @@ TOGGLES = {
     "controller.serviceAccount.create": (False, lambda it: it.names("ServiceAccount") == {"metallb-speaker"}
                                          and it.pod("controller")["spec"]["serviceAccountName"] == "default"),
     "speaker.serviceAccount.create": (False, lambda it: it.names("ServiceAccount") == {"metallb-controller"}),
+    "speaker.savedState.enabled": (
+        False, lambda it: "state" not in {one["name"] for one in it.pod("speaker")["spec"]["volumes"]}
+        and not any("state-dir" in one for one in it.arguments("speaker"))),
+    "speaker.proxyHealth": ("off", lambda it: "--proxy-health=off" in it.arguments("speaker")),
+    "speaker.gratuitousARPInterval": (
+        "5m", lambda it: "--gratuitous-arp-interval=5m" in it.arguments("speaker")),
     "speaker.memberlist.enabled": (
         False, lambda it: not any("ML" in name for part in ("controller", "speaker") for name in it.environment(part))
         and not {("pods", "list"), ("deployments", "get")} & {

@@ -117,12 +117,15 @@ class FakeApiServer::Impl {
 
   // Under the lock.
   void UseTls(const FakeTls& tls) { context_ = MakeServerContext(tls); }
-  void CloseIdle() {
+  int CloseIdle() {
+    int closed = 0;
     for (FakeConnection* connection : connections_) {
       if (connection->idle()) {
         connection->Shutdown();
+        ++closed;
       }
     }
+    return closed;
   }
 
  private:
@@ -374,9 +377,9 @@ void FakeApiServer::UseTls(const FakeTls& tls) {
   impl_->UseTls(tls);
 }
 
-void FakeApiServer::CloseIdle() {
+int FakeApiServer::CloseIdle() {
   const std::lock_guard lock(impl_->mutex_);
-  impl_->CloseIdle();
+  return impl_->CloseIdle();
 }
 
 void FakeApiServer::Freeze() {

@@ -67,8 +67,9 @@ class FakeApiServer {
 
   /// For new connections; those that are open go on as they are.
   void UseTls(const FakeTls& tls);
-  /// Closes the connections that wait for a request, as a proxy does after a while.
-  void CloseIdle();
+  /// Closes the connections that wait for a request, as a proxy does after a while. Their number:
+  /// one whose answer has just been sent does not wait yet.
+  int CloseIdle();
   /// From now on no request on a connection that is open now is answered or noted.
   void Freeze();
   /// As if etcd had been restored: versions begin anew, below what has been told.

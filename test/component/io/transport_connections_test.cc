@@ -96,7 +96,7 @@ TEST_CASE("What is sent on a connection that was closed while idle is sent again
   REQUIRE(Send(loop, *transport, {.path = kList}).ok());
   const std::string method = GENERATE("GET", "PUT", "POST", "DELETE");
   DYNAMIC_SECTION(method) {
-    server.CloseIdle();
+    REQUIRE(RunUntil(loop, [&] { return server.CloseIdle() == 1; }));
     const std::string body = method == "PUT"    ? server.Get("configmaps", "default", "a").dump()
                              : method == "POST" ? ConfigMap("b").dump()
                                                 : "";
