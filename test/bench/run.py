@@ -49,13 +49,13 @@ def plan_of(full):
     """[(title, command, flag for the file with the result)]"""
     kills = "30" if full else "10"
     lab = [
-        ("arp: reply latency beside a bare echo and the kernel", [LAB / "bench_arp.py"]),
+        ("packets: ARP and NDP replies beside bare echoes and the kernel, floods", [LAB / "bench_packets.py"]),
         ("allocation: Services at a real API server, beside a bare client",
          [LAB / "bench_allocation.py", "--trials", "5" if full else "3"]),
         *([("allocation: restart with 10,000 Services",
             [LAB / "bench_allocation.py", "--only", "restart", "--services", "10000"])] if full else []),
         ("memory: resident, both programs",
-         [LAB / "bench_memory.py", "--services", "1000", *(["10000"] if full else [])]),
+         [LAB / "bench_memory.py", "--services", "100", "1000", *(["10000"] if full else [])]),
         (f"failover: {kills} kills of the announcing node", [LAB / "bench_failover.py", "--kills", kills]),
         ("install: image size, start to ready, memory in the pod", [CLUSTER / "bench_install.py"]),
     ]

@@ -35,7 +35,7 @@ def add_services(lab, load, number, more):
     # The order in which endpoints appear is nobody's: all have to be asked for.
     for address in (addresses[0], addresses[len(addresses) // 2], addresses[-1]):
         wait_for(lambda address=address: lab.speaker_of(address), 300, f"{address} is announced", every=0.5)
-    api_load.quiet(lab, 0, seconds=3, deadline=300)
+    api_load.quiet(lab, 0, deadline=300)  # for less than the time between two renewals of the Lease
 
 
 def goals(count, one):

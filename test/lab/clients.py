@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts on the segment that are no nodes: what they ask, and what their kernel believes."""
 import bisect
+import contextlib
 import json
 import pathlib
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 
 import netns
 from processes import Process, wait_for
+from wire import Wire
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -33,6 +37,36 @@ class Client:
         """The MACs that answered `count` broadcast requests, without repetition; none: nobody answers."""
         done = self._run("arping", "-b", "-c", count, "-w", timeout, "-I", "eth0", address)
         return sorted({mac.lower() for mac in re.findall(r"reply from \S+ \[([0-9A-Fa-f:]{17})\]", done.stdout)})
+
+    def has_duplicate(self, address):
+        """What `arping -D` says: somebody else has the address that this host is about to take."""
+        return self._run("arping", "-D", "-c", 2, "-w", 2, "-I", "eth0", address).returncode == 1
+
+    def ndisc(self, address, wait_ms=300):
+        """The MACs that answer a neighbour solicitation to the address's group, without repetition. ndisc6 asks;
+        tcpdump tells who answers, since ndisc6 takes no notice of answers from another address than the one asked for."""
+        with tempfile.TemporaryDirectory() as folder, Wire(self._namespace, "eth0", pathlib.Path(folder) / "log",
+                                                           "icmp6 and ip6[40] == 136") as wire:
+            self._run("ndisc6", "-n", "-m", "-r", 1, "-w", wait_ms, address, "eth0")
+            answers = [frame for frame in wire.frames("advertisement", about=address) if not frame.multicast]
+        return sorted({frame.source for frame in answers})
+
+    def who_has(self, address):
+        """arping or ndisc6, by the family."""
+        return self.ndisc(address) if ":" in address else self.arping(address)
+
+    def send(self, address, port=9):
+        """One UDP datagram: something for the kernel to find a neighbour for. Nothing confirms that it arrived."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with netns.entered(self._namespace), socket.socket(family, socket.SOCK_DGRAM) as sender:
+            with contextlib.suppress(OSError):  # an error of an earlier one
+                sender.sendto(b"x", (address, port))
+
+    def state(self, address):
+        """(state of the kernel's entry for an address, its MAC): REACHABLE, STALE, DELAY, PROBE, FAILED, …"""
+        for entry in json.loads(netns.ip("-j", "neighbour", "show", "to", address, namespace=self._namespace) or "[]"):
+            return " ".join(entry.get("state", [])), entry.get("lladdr", "").lower()
+        return "", ""
 
     def neighbour(self, address):
         """The MAC that this host's kernel has for an address, or None."""

@@ -98,6 +98,13 @@ class Lab(Testbed):
             f"kube-proxy-{node.name}", node.namespace, [self.control_plane.tools / "kube-proxy", f"--config={config}"],
             self.logs / f"kube-proxy-{node.name}.log", wrapper=[HERE / "container.sh", self.folder, "root"])
 
+    def stop_proxy(self, name):
+        """kube-proxy ends; its rules stay in the node's kernel."""
+        self._proxies.pop(name).kill()
+
+    def start_proxy(self, name):
+        self._start_proxy(self.nodes[name])
+
     def kill_node(self, name):
         """A power cut: first nobody hears the node any more (or its kernel would still tell its peers that a socket
         is closed), then all that runs on it is gone. Its pods live on behind it, unreachable. Returns the moment

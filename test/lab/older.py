@@ -60,13 +60,17 @@ class World:
 KINDS = ("bfdprofiles", "bgpadvertisements", "bgppeers", "communities", "ipaddresspools", "l2advertisements")
 CUSTOM = ("ipaddresspools.metallb.io", "addresspools.metallb.io")
 LEASES = "leases.coordination.k8s.io"
-NEWER = (LEASES, "configurationstates.metallb.io")
+STATES = "configurationstates.metallb.io"
+NEWER = (LEASES, STATES)
+SPEAKERS_STATES = (STATES, "servicel2statuses.metallb.io")
 WORLDS = {world.name: world for world in (
     World("0.9.5", CONFIG_MAP, ("--port=7472", "--config=config"), key_in_environment=True, names=False,
           refused={"controller": {*CUSTOM, *NEWER, "secrets"},
-                   "speaker": {*CUSTOM, "l2advertisements.metallb.io", "endpointslices", "pods"}}),
+                   "speaker": {*CUSTOM, "l2advertisements.metallb.io", "endpointslices", "pods",
+                               *SPEAKERS_STATES}}),
     World("0.13.12", ADDRESS_POOL, ("--port=7472", "--log-level=info"), kinds=(*KINDS, "addresspools"),
-          refused={"controller": {"configmaps", "bgppeers.metallb.io", *NEWER}, "speaker": {"pods"}}),
+          refused={"controller": {"configmaps", "bgppeers.metallb.io", *NEWER},
+                   "speaker": {"pods", *SPEAKERS_STATES}}),
     World("today", IP_ADDRESS_POOL, ("--port=9120", "--health-probe-port=17472", "--log-level=info",
                                      "--tls-min-version=VersionTLS13"),
           kinds=(*KINDS, "servicel2statuses", "servicebgpstatuses", "configurationstates"), port=9120, plain=False,

@@ -12,7 +12,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "kubernetes")]
 from control_plane import tools_folder  # noqa: E402
 from stentor import missing_programs  # noqa: E402
 
-TOOLS = ("ip", "iptables", "openssl", "arping", "curl", "setpriv", "conntrack", "bash")
+TOOLS = ("ip", "iptables", "openssl", "arping", "ndisc6", "tcpdump", "curl", "setpriv", "conntrack", "bash")
 
 
 def need(missing):

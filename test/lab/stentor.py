@@ -111,12 +111,17 @@ class Stentor:
                                host_network=True, account="speaker")
 
     def _container(self, name, account):
-        """The files of a program's container; written anew at each start, with a fresh token."""
+        """The files of a program's container; written anew at each start, with a fresh token where one can be had."""
         folder = self._lab.folder / "containers" / name
         for part in ("account", "etc"):
             (folder / part).mkdir(parents=True, exist_ok=True)
-        control_plane = self._lab.control_plane
-        (folder / "account/token").write_text(control_plane.token(NAMESPACE, account))
+        control_plane, token = self._lab.control_plane, folder / "account/token"
+        try:
+            token.write_text(control_plane.token(NAMESPACE, account))
+        except OSError:
+            if not token.exists():
+                raise
+            # The API server is away: a container that is started again finds the token that it had.
         (folder / "account/ca.crt").write_text(control_plane.ca.read_text())
         (folder / "account/namespace").write_text(NAMESPACE)
         for path, text in self._mounted(account).items():
