@@ -11,8 +11,8 @@
 #include <string>
 
 #include "common/base/time.h"
-#include "common/io/http_server.h"
 #include "common/io/event_loop.h"
+#include "common/io/http_server.h"
 #include "common/io/kube_client.h"
 
 namespace stentor::io {

@@ -2,8 +2,8 @@
 #include "speaker/announce/bpf_search.h"
 
 #include <algorithm>
-#include <iterator>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "common/base/check.h"
