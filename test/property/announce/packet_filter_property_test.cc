@@ -142,7 +142,7 @@ TEST_CASE("Covering ranges ascend, are few, and contain everything", "[filter]")
     RC_ASSERT(ranges.size() <= std::max<std::size_t>(count, 1));
     for (std::size_t i = 0; i < ranges.size(); ++i) {
       RC_ASSERT(ranges[i].first <= ranges[i].last);
-      RC_ASSERT(i == 0 || ranges[i - 1].last < ranges[i].first);
+      RC_ASSERT((i == 0 || ranges[i - 1].last < ranges[i].first));  // in that order
       // Full behind the first word that differs.
       bool differs = false;
       for (int word = 3; word >= 0 && !ranges[i].first.IsIpv4(); --word) {
