@@ -241,6 +241,8 @@ def test_a_pool_that_jumps_to_and_fro_ends_where_it_stands(world):
 def test_a_valid_and_an_invalid_set_by_turns(world):
     world.create("steady")
     before = world.addresses_are("steady")
+    # A write is seen before it is in the audit log.
+    wait_for(lambda: any(entry["name"] == "steady" for entry in world.writes("services", 0)), SOON, "it is audited")
     since, began = world.lab.control_plane.audited_so_far(), time.monotonic()
     for _ in range(50):
         world.api.request("POST", POOLS, pool("x", "192.168.122.150/32"))
