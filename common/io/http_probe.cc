@@ -171,50 +171,32 @@ class HttpProbe::Request : public std::enable_shared_from_this<Request> {
     Connect();
   }
 
+  // What follows a step that went well; nothing, where nobody waits for the answer any more.
+  [[nodiscard]] auto Then(void (Request::*step)()) {
+    return [self = shared_from_this(), step](error_code error, std::size_t) {
+      if (self->handler_ == nullptr) {
+        return;
+      }
+      if (error) {
+        self->Fail(error);
+      } else {
+        (self.get()->*step)();
+      }
+    };
+  }
+
   void Ask() {
     request_ = StrCat("GET ", target_.path, " HTTP/1.1\r\nHost: ", target_.host_header,
                       "\r\nUser-Agent: stentor\r\nAccept: */*\r\nConnection: close\r\n\r\n");
-    boost::asio::async_write(socket_, boost::asio::buffer(request_),
-                             [self = shared_from_this()](error_code error, std::size_t) {
-                               if (self->handler_ == nullptr) {
-                                 return;
-                               }
-                               if (error) {
-                                 self->Fail(error);
-                               } else {
-                                 self->ReadHeader();
-                               }
-                             });
+    boost::asio::async_write(socket_, boost::asio::buffer(request_), Then(&Request::ReadHeader));
   }
 
   // Apart from the body: a Content-Length beyond the limit is told with the header only.
   void ReadHeader() {
-    http::async_read_header(socket_, buffer_, parser_,
-                            [self = shared_from_this()](error_code error, std::size_t) {
-                              if (self->handler_ == nullptr) {
-                                return;
-                              }
-                              if (error) {
-                                self->Fail(error);
-                              } else {
-                                self->ReadBody();
-                              }
-                            });
+    http::async_read_header(socket_, buffer_, parser_, Then(&Request::ReadBody));
   }
 
-  void ReadBody() {
-    http::async_read(socket_, buffer_, parser_,
-                     [self = shared_from_this()](error_code error, std::size_t) {
-                       if (self->handler_ == nullptr) {
-                         return;
-                       }
-                       if (error) {
-                         self->Fail(error);
-                       } else {
-                         self->Succeed();
-                       }
-                     });
-  }
+  void ReadBody() { http::async_read(socket_, buffer_, parser_, Then(&Request::Succeed)); }
 
   void Succeed() {
     auto answer = parser_.release();

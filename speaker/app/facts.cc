@@ -254,8 +254,7 @@ void Facts::BringUpToDate() {
     if (config->ok()) {
       metrics_.ConfigLoaded();
       configured_ = true;
-      config_ = **config;
-      reconciler_.SetConfig(config_);
+      reconciler_.SetConfig(**config);
     } else {
       metrics_.ConfigRefused();
     }
@@ -265,9 +264,12 @@ void Facts::BringUpToDate() {
     ListSlices(service);
   }
   for (const auto& [key, slice] : reconciler_.TakeSliceChanges()) {
-    if (store_ != nullptr && slice != nullptr) {
+    if (store_ == nullptr) {
+      continue;
+    }
+    if (slice != nullptr) {
       store_->Upsert(*slice);
-    } else if (store_ != nullptr) {
+    } else {
       store_->Delete(Resource::kSlices, key);
     }
   }

@@ -66,8 +66,6 @@ class Facts {
   [[nodiscard]] bool FromSavedState() const { return used_ && seeds_.AnyRests(); }
   /// A configuration is in force.
   [[nodiscard]] bool Configured() const { return configured_; }
-  /// The reconciler's, for who looks at more of it.
-  [[nodiscard]] const config::Config& config() const { return config_; }
 
   /// A speaker is heard that is not on the list: it may have come since.
   void LookForPods();
@@ -122,7 +120,6 @@ class Facts {
 
   io::ConfigWatch config_watch_;
   bool configured_ = false;
-  config::Config config_;
   std::map<Resource, Read> read_;  // those that have to be; kPools: all of the configuration
   bool complete_ = false;          // all of it by the API
   std::map<model::ObjectKey, model::Pod> pods_;

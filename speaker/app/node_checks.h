@@ -48,7 +48,6 @@ class NodeChecks {
   void LookSoon();
 
   [[nodiscard]] const TrapKeeper& traps() const noexcept { return traps_; }
-  [[nodiscard]] ProxyState proxy() const noexcept { return health_.state(); }
 
  private:
   void Ask();

@@ -97,7 +97,7 @@ class SpeakerApp {
   std::optional<std::uint64_t> shown_revision_;  // of what was told; none: not all was
   // Of each Service that has been shown as announced: the addresses.
   std::map<model::ServiceKey, std::vector<net::IpAddress>> shown_;
-  std::vector<ConflictFact> shown_conflicts_;
+  std::optional<std::uint64_t> shown_conflicts_;  // Announcer::conflict_revision()
   // Of each Service that this node has won and announced at some time since: what it was told with.
   // That an address is withheld and released again is told as a conflict, and bounded there.
   std::map<model::ServiceKey, std::vector<net::IpAddress>> told_;

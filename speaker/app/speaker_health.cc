@@ -71,20 +71,22 @@ void SpeakerApp::OnConflicts(const std::vector<ConflictNotice>& notices) {
 }
 
 void SpeakerApp::ShowConflicts() {
-  std::vector<ConflictFact> reports;
-  for (const auto& [address, conflict] : segment_.announcer().Conflicts()) {
+  const Announcer& announcer = segment_.announcer();
+  if (shown_conflicts_ == announcer.conflict_revision()) {
+    return;
+  }
+  shown_conflicts_ = announcer.conflict_revision();
+  std::vector<ConflictFact> facts;
+  for (const auto& [address, conflict] : announcer.Conflicts()) {
     for (const ForeignClaim& claim : conflict.foreign) {
       const Link* link = segment_.links().Find(claim.link);
-      reports.push_back({.address = address,
-                         .mac = claim.mac,
-                         .interface = link != nullptr ? link->name : "",
-                         .withheld = conflict.withheld});
+      facts.push_back({.address = address,
+                       .mac = claim.mac,
+                       .interface = link != nullptr ? link->name : "",
+                       .withheld = conflict.withheld});
     }
   }
-  if (shown_conflicts_ != reports) {
-    shown_conflicts_ = reports;
-    statuses_.SetConflicts(reports);
-  }
+  statuses_.SetConflicts(facts);
 }
 
 void SpeakerApp::OnTraps(const std::vector<TrapChange>& changes) {

@@ -37,9 +37,6 @@ class StateStore {
   void SetAnnounced(const LastAnnounced& announced);
   void Complete();
 
-  /// Octets of the file as last written; 0 before.
-  [[nodiscard]] std::size_t octets() const { return keeper_.octets(); }
-
  private:
   void Schedule();
   void Poll();

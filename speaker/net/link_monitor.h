@@ -5,7 +5,6 @@
 /// The routing socket that keeps announce's Links true: one dump, then notifications, no polling.
 /// Needs no capability.
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "common/base/unique_fd.h"
 #include "speaker/announce/link_sync.h"
 #include "speaker/announce/links.h"
+#include "speaker/net/netlink_socket.h"
 
 namespace stentor::speaker {
 
@@ -53,22 +53,20 @@ class LinkMonitor {
   [[nodiscard]] std::uint64_t dumps() const noexcept { return dumps_; }
 
  private:
-  LinkMonitor(UniqueFd socket, UniqueFd timer, UniqueFd both, Links& links);
+  LinkMonitor(NetlinkSocket socket, UniqueFd timer, UniqueFd both, Links& links);
 
   [[nodiscard]] absl::Status Read(std::vector<LinkEvent>* events);
   [[nodiscard]] absl::Status Take(LinkSync::Result result, std::vector<LinkEvent>* events);
   [[nodiscard]] absl::Status StartDump();
   [[nodiscard]] absl::Status ArmTimer();
-  [[nodiscard]] absl::Status SendRequest(const std::vector<std::byte>& request);
 
-  UniqueFd socket_;
+  NetlinkSocket socket_;
   UniqueFd timer_;  // of the next dump
   UniqueFd both_;   // an epoll of the two
   TimePoint next_dump_;
   bool armed_ = false;
   std::uint64_t dumps_ = 0;
   LinkSync sync_;
-  std::vector<std::byte> buffer_;
 };
 
 }  // namespace stentor::speaker

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "common/base/unique_fd.h"
 #include "common/io/event_loop.h"
 #include "speaker/announce/node_macs.h"
+#include "speaker/net/netlink_socket.h"
 
 namespace stentor::speaker {
 
@@ -53,7 +54,7 @@ class NeighborMonitor {
   const Observer observer_;
   const NeighborMonitorOptions options_;
   NodeMacs macs_;
-  UniqueFd socket_;
+  std::optional<NetlinkSocket> socket_;
   std::unique_ptr<io::DescriptorWatch> watch_;  // after `socket_`, so that it goes first
   io::Timer timer_;                             // of the next dump, or of the next try to open
   TimePoint next_dump_;
