@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint16_t kMagic = 0x5374;  // "St"
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kWatchedFlag = 1;
 
 bool IsKind(std::uint8_t value) {
   return value >= static_cast<std::uint8_t>(MessageKind::kHeartbeat) &&
@@ -19,7 +20,7 @@ bool IsKind(std::uint8_t value) {
 
 bool IsNoteState(std::uint8_t value) {
   return value >= static_cast<std::uint8_t>(NoteState::kAlive) &&
-         value <= static_cast<std::uint8_t>(NoteState::kLeft);
+         value <= static_cast<std::uint8_t>(NoteState::kSuspect);
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ std::vector<std::byte> EncodeBody(const Body& body) {
   STENTOR_CHECK(body.notes.size() <= kMaxNotes && body.macs.size() <= kMaxMacs)
       << body.notes.size() << " notes, " << body.macs.size() << " MACs";
   ByteWriter out;
-  out.U8(static_cast<std::uint8_t>(body.kind)).U16(body.yields).U32(body.incarnation);
+  out.U8(static_cast<std::uint8_t>(body.kind)).U8(body.watched ? kWatchedFlag : 0);
+  out.U16(body.yields).U32(body.incarnation).U32(body.newest_key);
   out.U64(body.seen_boot).U64(body.view_digest);
   out.U64(body.challenge).U64(body.echo).U64(body.nonce);
   out.U8(static_cast<std::uint8_t>(body.notes.size()));
@@ -90,8 +92,10 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
     return std::nullopt;
   }
   body.kind = static_cast<MessageKind>(kind);
+  body.watched = (in.U8() & kWatchedFlag) != 0;
   body.yields = in.U16();
   body.incarnation = in.U32();
+  body.newest_key = in.U32();
   body.seen_boot = in.U64();
   body.view_digest = in.U64();
   body.challenge = in.U64();

@@ -8,11 +8,12 @@
 ///
 /// then sealed, followed by the tag (16):
 ///
-///   kind(1)  yields(2)  incarnation(4)  seen boot(8)  view digest(8)  challenge(8)  echo(8)
-///   nonce(8)  note count(1)  notes (23 each)  MAC count(1)  MACs (6 each)
+///   kind(1)  flags(1)  yields(2)  incarnation(4)  newest key(4)  seen boot(8)  view digest(8)
+///   challenge(8)  echo(8)  nonce(8)  note count(1)  notes (23 each)  MAC count(1)  MACs (6 each)
 ///
 /// Integers are in network order. One layout for all kinds: a datagram without notes and MACs, from
-/// a node with a name of 10 octets, has 99 octets whatever it says.
+/// a node with a name of 10 octets, has 104 octets whatever it says. Of the flags, bit 0 is
+/// `watched`; others are sent as 0 and not looked at.
 
 #include <cstddef>
 #include <cstdint>
@@ -63,7 +64,12 @@ enum class MessageKind : std::uint8_t {
   kLeaving = 6,        ///< Goodbye.
 };
 
-enum class NoteState : std::uint8_t { kAlive = 1, kDead = 2, kLeft = 3 };
+enum class NoteState : std::uint8_t {
+  kAlive = 1,
+  kDead = 2,
+  kLeft = 3,
+  kSuspect = 4,  ///< Did not answer the sender's first probes.
+};
 
 /// What a speaker tells about a member.
 struct Note {
@@ -79,8 +85,10 @@ struct Note {
 /// The sealed part.
 struct Body {
   MessageKind kind = MessageKind::kHeartbeat;
+  bool watched = false;      ///< The recipient is an observer of the sender: it gets all heartbeats.
   std::uint16_t yields = 0;  ///< The sender's own.
   std::uint32_t incarnation = 0;
+  KeyId newest_key = 0;  ///< Under which the sender would seal to those who know it.
   BootId seen_boot = 0;  ///< The boot of the recipient that the sender counts as alive; 0 for none.
   std::uint64_t view_digest = 0;
   std::uint64_t challenge = 0;  ///< To be echoed by the recipient; 0 for none.

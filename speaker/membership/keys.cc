@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kSalt = "stentor membership v1";
 constexpr std::uint64_t kWindowSize = 64;
+constexpr std::size_t kMaxKeys = 2;  // the one in force, and the one before or after it
 
 crypto::AeadNonce NonceOf(std::uint64_t counter) {
   crypto::AeadNonce nonce{};
@@ -37,6 +38,9 @@ Keyring::Keyring(std::span<const std::string> secrets) {
       continue;
     }
     authenticated_ = true;
+    if (keys_.size() == kMaxKeys) {
+      break;
+    }
     crypto::Secret master = crypto::HkdfExtract(AsBytes(kSalt), AsBytes(secret));
     keys_.push_back({.id = 0, .master = std::move(master)});
   }
@@ -48,6 +52,15 @@ Keyring::Keyring(std::span<const std::string> secrets) {
     crypto::HkdfExpand(key.master, AsBytes("key id"), id);
     key.id = ByteReader(id).U32();
   }
+}
+
+std::vector<KeyId> Keyring::ids() const {
+  std::vector<KeyId> ids;
+  ids.reserve(keys_.size());
+  for (const Key& key : keys_) {
+    ids.push_back(key.id);
+  }
+  return ids;
 }
 
 bool Keyring::Has(KeyId key) const noexcept {

@@ -45,14 +45,17 @@ class Channel {
   crypto::Aead aead_;
 };
 
-/// The secrets in force, the first of which seals.
+/// The secrets in force, the first of which seals to everybody who holds it.
 class Keyring {
  public:
+  /// Empty ones and those past the second are left out.
   explicit Keyring(std::span<const std::string> secrets);
 
   /// False where there is no secret but the empty one.
   [[nodiscard]] bool authenticated() const noexcept { return authenticated_; }
   [[nodiscard]] KeyId sealing_key() const noexcept { return keys_.front().id; }
+  /// Ids of all keys, the one that seals first; at least one.
+  [[nodiscard]] std::vector<KeyId> ids() const;
   [[nodiscard]] bool Has(KeyId key) const noexcept;
 
   /// Precondition: Has(key).

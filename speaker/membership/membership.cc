@@ -28,6 +28,8 @@ std::string_view SuspicionCauseName(SuspicionCause cause) noexcept {
       return "unreachable";
     case SuspicionCause::kToldDead:
       return "told_dead";
+    case SuspicionCause::kToldSuspect:
+      return "told_suspect";
   }
   return "unknown";
 }
@@ -65,6 +67,7 @@ Membership::Membership(Options options, Random random)
       profile_(options.profile),
       random_(std::move(random)),
       keyring_(options.secrets),
+      keys_(keyring_.ids()),
       id_(MemberIdOf(node_)),
       boot_(NonZeroRandom()) {
   STENTOR_CHECK(!node_.empty() && node_.size() <= kMaxNodeNameSize) << node_;
@@ -87,10 +90,9 @@ Actions Membership::SetPeers(TimePoint now, const std::vector<PeerAddress>& peer
     }
   }
   if (RemoveUnlisted(listed, actions)) {
-    ViewChanged(actions);
+    ViewChanged(now, actions);
   }
-  const bool first = phase_ == Phase::kNew;
-  if (first) {
+  if (phase_ == Phase::kNew) {
     next_heartbeat_ = now + profile_.heartbeat_interval;
     Hold(now);
   }
@@ -113,7 +115,7 @@ Peer& Membership::Add(const std::string& node) {
   Peer& peer = peers_[node];
   peer.node = node;
   peer.id = MemberIdOf(node);
-  peer.outgoing = keyring_.MakeChannel(keyring_.sealing_key(), boot_, node_, node);
+  MakeOutgoing(peer);
   peer.sent = counter_floor_;
   peers_by_id_[peer.id] = &peer;
   return peer;
@@ -146,7 +148,7 @@ Actions Membership::SetLocalState(TimePoint now, YieldReasons yields) {
     return actions;
   }
   yields_ = yields;
-  ViewChanged(actions);
+  ViewChanged(now, actions);
   if (phase_ != Phase::kNew && leave_ == LeaveState::kNo) {
     TellAll(now, {}, actions);
   }
@@ -168,6 +170,25 @@ Actions Membership::SetLocalMacs(TimePoint now, const std::set<net::MacAddress>&
   return actions;
 }
 
+Actions Membership::SetSecrets(TimePoint now, const std::vector<std::string>& secrets) {
+  Actions actions;
+  keyring_ = Keyring(secrets);
+  keys_ = keyring_.ids();
+  for (auto& [name, peer] : peers_) {
+    MakeOutgoing(peer);
+  }
+  if (phase_ != Phase::kNew && leave_ == LeaveState::kNo) {
+    TellAll(now, {}, actions);  // they learn what we hold
+  }
+  return actions;
+}
+
+bool Membership::AllHoldNewestSecret() const {
+  return std::all_of(peers_.begin(), peers_.end(), [this](const auto& entry) {
+    return !entry.second.CountsAsAlive() || entry.second.newest_key == keyring_.sealing_key();
+  });
+}
+
 Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destination) {
   Actions actions;
   if (leave_ != LeaveState::kNo) {
@@ -176,7 +197,9 @@ Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destinati
   for (auto& [name, peer] : peers_) {
     const bool matches = std::find(peer.addresses.begin(), peer.addresses.end(), destination) !=
                          peer.addresses.end();
-    if (matches && peer.state == MemberState::kAlive && now >= peer.next_hint) {
+    if (matches && peer.state == MemberState::kSuspect) {
+      peer.refused = true;
+    } else if (matches && peer.state == MemberState::kAlive && now >= peer.next_hint) {
       peer.next_hint = now + profile_.heartbeat_interval;
       Suspect(now, peer, SuspicionCause::kUnreachable, actions);
     }
@@ -196,7 +219,7 @@ Actions Membership::Leave(TimePoint now) {
   if (actions.send.empty()) {
     CompleteLeave();
   }
-  ViewChanged(actions);
+  ViewChanged(now, actions);
   return actions;
 }
 
@@ -236,6 +259,7 @@ void Membership::Hold(TimePoint now) {
     if (peer.CountsAsAlive()) {
       peer.state = MemberState::kAlive;
       peer.last_heard = now;
+      peer.asked_at.reset();
     }
   }
 }
@@ -246,22 +270,28 @@ void Membership::BecomeReady(TimePoint now, Actions& actions) {
   change.kind = ChangeKind::kReady;
   change.node = node_;
   actions.changes.push_back(std::move(change));
-  ViewChanged(actions);
+  ViewChanged(now, actions);
   TellAll(now, {}, actions);
 }
 
 void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actions) {
+  const bool healed = peer.state == MemberState::kDead;
   peer.state = MemberState::kAlive;
   peer.last_heard = now;
+  peer.asked_at.reset();
   actions.rival_met |= (peer.yields & kYieldHolding) == 0;
   actions.changes.push_back(ChangeOf(kind, peer));
-  ViewChanged(actions);
+  ViewChanged(now, actions);
   Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it
+  if (healed && !Small()) {
+    SendView(now, peer, actions);  // others of its side may live as well
+  }
 }
 
 void Membership::Refute(TimePoint now, Peer& peer, Actions& actions) {
   peer.state = MemberState::kAlive;
   peer.relay_nonce = 0;
+  peer.asked_at.reset();
   actions.changes.push_back(ChangeOf(ChangeKind::kRefuted, peer, now - peer.last_heard));
 }
 
@@ -269,6 +299,8 @@ void Membership::Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Action
   peer.state = MemberState::kSuspect;
   peer.cause = cause;
   peer.suspected_at = now;
+  peer.refused = cause == SuspicionCause::kUnreachable;
+  peer.told = cause == SuspicionCause::kToldDead || cause == SuspicionCause::kToldSuspect;
   peer.challenge = 0;  // an echo that was on its way says nothing about now
   peer.relay_nonce = 0;
   actions.changes.push_back(ChangeOf(ChangeKind::kSuspected, peer, now - peer.last_heard));
@@ -278,26 +310,29 @@ void Membership::Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Action
 void Membership::DeclareDead(TimePoint now, Peer& peer, Actions& actions) {
   peer.state = MemberState::kDead;
   peer.fresh = false;
+  peer.watched = false;
   peer.challenge = 0;
   peer.relay_nonce = 0;
   peer.relays.clear();
   actions.changes.push_back(ChangeOf(ChangeKind::kDied, peer, now - peer.last_heard));
-  ViewChanged(actions);
+  ViewChanged(now, actions);
 }
 
-void Membership::SetYields(Peer& peer, YieldReasons yields, Actions& actions) {
+void Membership::SetYields(TimePoint now, Peer& peer, YieldReasons yields, Actions& actions) {
   if (peer.yields == yields) {
     return;
   }
   peer.yields = yields;
   if (peer.CountsAsAlive()) {
     actions.changes.push_back(ChangeOf(ChangeKind::kYieldsChanged, peer));
-    ViewChanged(actions);
+    ViewChanged(now, actions);
   }
 }
 
-void Membership::ViewChanged(Actions& actions) {
+void Membership::ViewChanged(TimePoint now, Actions& actions) {
   view_digest_ = ComputeViewDigest();
+  view_changed_at_ = now;
+  ChooseObservers();
   ++view_version_;
   actions.view_changed = true;
 }
@@ -306,29 +341,28 @@ YieldReasons Membership::LocalYields() const noexcept {
   return static_cast<YieldReasons>(Ready() ? yields_ : yields_ | kYieldHolding);
 }
 
-std::uint64_t Membership::ComputeViewDigest() const {
-  struct Entry {
-    MemberId id;
-    BootId boot;
-    YieldReasons yields;
+// A sum, so that a change costs as much as what changed: nobody who is not a member can send a
+// digest, so that it need not withstand more than accidents.
+std::uint64_t Membership::ComputeViewDigest() {
+  const auto digest_of = [](MemberId id, BootId boot, YieldReasons yields) {
+    ByteWriter text;
+    text.U64(id).U64(boot).U16(yields);
+    const crypto::Sha256Digest digest = crypto::Sha256(text.buffer());
+    return ByteReader(digest).U64();
   };
-  std::vector<Entry> entries;
-  if (leave_ == LeaveState::kNo) {
-    entries.push_back({.id = id_, .boot = boot_, .yields = LocalYields()});
-  }
-  for (const auto& [name, peer] : peers_) {
-    if (peer.CountsAsAlive() && peer.session) {
-      entries.push_back({.id = peer.id, .boot = peer.session->boot, .yields = peer.yields});
+  std::uint64_t sum = leave_ == LeaveState::kNo ? digest_of(id_, boot_, LocalYields()) : 0;
+  for (auto& [name, peer] : peers_) {
+    if (!peer.CountsAsAlive() || !peer.session) {
+      continue;
     }
+    if (peer.digest_boot != peer.session->boot || peer.digest_yields != peer.yields) {
+      peer.digest_boot = peer.session->boot;
+      peer.digest_yields = peer.yields;
+      peer.digest = digest_of(peer.id, peer.session->boot, peer.yields);
+    }
+    sum += peer.digest;
   }
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return a.id < b.id; });
-  ByteWriter text;
-  for (const Entry& entry : entries) {
-    text.U64(entry.id).U64(entry.boot).U16(entry.yields);
-  }
-  const crypto::Sha256Digest digest = crypto::Sha256(text.buffer());
-  return ByteReader(digest).U64();
+  return sum;
 }
 
 }  // namespace stentor::speaker

@@ -3,8 +3,9 @@
 
 /// \file
 /// Which speakers live, and which of them yield (docs/architecture.md, "Membership"). One object a
-/// speaker. It sends heartbeats to every peer that the API lists, suspects those that fall silent,
-/// probes a suspect directly and through others, and declares it dead only when nobody reached it.
+/// speaker. It sends heartbeats to its observers (all others, in small clusters), suspects those
+/// whom it watches when they fall silent, probes a suspect directly and through others, and
+/// declares it dead only when nobody reached it.
 ///
 /// The shell moves datagrams and time:
 ///
@@ -92,7 +93,7 @@ enum class ChangeKind : std::uint8_t {
 [[nodiscard]] std::string_view ChangeKindName(ChangeKind kind) noexcept;
 
 /// Something that an operator wants to see; one log line each. kSuspected and kRefuted are worth
-/// debug level only: forged ICMP errors can cause them, at most once a heartbeat.
+/// debug level only: forged ICMP errors can cause them, at most once a heartbeat for each peer.
 struct Change {
   ChangeKind kind = ChangeKind::kJoined;
   std::string node;                                 ///< Whom it is about.
@@ -126,8 +127,7 @@ class Membership {
 
   struct Options {
     std::string node;                  ///< Of this speaker; 1 to 253 octets.
-    std::vector<std::string> secrets;  ///< The first one seals, all of them open. None or an empty
-                                       ///< one: nothing is authenticated (as with MetalLB).
+    std::vector<std::string> secrets;  ///< As of SetSecrets().
     Profile profile = LanProfile();
   };
 
@@ -137,6 +137,14 @@ class Membership {
   /// Replaces the list of the other speakers (this node's own entry is skipped). The first call
   /// starts the membership: without peers it is Ready() at once.
   [[nodiscard]] Actions SetPeers(TimePoint now, const std::vector<PeerAddress>& peers);
+
+  /// Replaces the secrets. The first one seals to everybody who holds it, the second one to the
+  /// others; both open, so that a secret can be replaced while speakers learn it one after the
+  /// other. None or an empty one: nothing is authenticated (as with MetalLB).
+  [[nodiscard]] Actions SetSecrets(TimePoint now, const std::vector<std::string>& secrets);
+
+  /// Whether all living members hold the first secret: then the second one can go.
+  [[nodiscard]] bool AllHoldNewestSecret() const;
 
   /// Replaces this speaker's reasons to yield, and tells everybody at once.
   [[nodiscard]] Actions SetLocalState(TimePoint now, YieldReasons yields);
@@ -209,13 +217,24 @@ class Membership {
   void Refute(TimePoint now, Peer& peer, Actions& actions);
   void Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Actions& actions);
   void DeclareDead(TimePoint now, Peer& peer, Actions& actions);
-  void SetYields(Peer& peer, YieldReasons yields, Actions& actions);
-  void ViewChanged(Actions& actions);
+  void SetYields(TimePoint now, Peer& peer, YieldReasons yields, Actions& actions);
+  void ViewChanged(TimePoint now, Actions& actions);
   void CompleteLeave();
+
+  // observers.cc: who watches whom, and who is asked in turn
+  void ChooseObservers();
+  [[nodiscard]] static std::vector<Peer*> TakeTurn(const std::vector<Peer*>& all, std::size_t count,
+                                                   std::size_t& turn);
+  void SendHeartbeats(TimePoint now, Actions& actions);
+  void AskEverybody(TimePoint now, Actions& actions);
+  [[nodiscard]] bool Small() const noexcept { return peers_.size() <= profile_.observers; }
 
   // timers.cc: what happens when nothing arrives
   void NoteLateness(TimePoint now, Actions& actions);
   void PollPeer(TimePoint now, Peer& peer, Actions& actions);
+  [[nodiscard]] TimePoint SilentAt(const Peer& peer) const;
+  [[nodiscard]] TimePoint TellAt(const Peer& peer) const;
+  [[nodiscard]] TimePoint DeadAt(const Peer& peer) const;
   void PollLeaving(TimePoint now, Actions& actions);
   void ProbeRound(TimePoint now, Peer& peer, Actions& actions);
 
@@ -231,6 +250,7 @@ class Membership {
   void OnNews(TimePoint now, Peer& peer, const Body& body, Actions& actions);
   void OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions);
   void OnNote(TimePoint now, Peer& from, Peer& about, const Note& note, Actions& actions);
+  [[nodiscard]] TimePoint BelievableDeadAt(const Peer& peer) const;
   void OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
   void OnRelayedAnswer(TimePoint now, const Body& body, Actions& actions);
   void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
@@ -243,18 +263,21 @@ class Membership {
   bool Demand(TimePoint now, Peer& peer, Actions& actions);
   void AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& actions);
   void SendView(TimePoint now, Peer& peer, Actions& actions);
-  void TellAll(TimePoint now, const std::vector<Note>& notes, Actions& actions);
+  void TellAll(TimePoint now, std::vector<Note> notes, Actions& actions);
+  [[nodiscard]] std::size_t SealingKey(const Peer& peer) const;
+  void MakeOutgoing(Peer& peer) const;
   [[nodiscard]] std::uint64_t Challenge(TimePoint now, Peer& peer);
   [[nodiscard]] Note NoteOf(const Peer& peer) const;
   [[nodiscard]] std::uint64_t NonZeroRandom() const;
 
   [[nodiscard]] YieldReasons LocalYields() const noexcept;
-  [[nodiscard]] std::uint64_t ComputeViewDigest() const;
+  [[nodiscard]] std::uint64_t ComputeViewDigest();
 
   const std::string node_;
   const Profile profile_;
   const Random random_;
-  const Keyring keyring_;
+  Keyring keyring_;
+  std::vector<KeyId> keys_;  // of the keyring
   const MemberId id_;
   const BootId boot_;
   std::uint32_t incarnation_ = 1;
@@ -272,6 +295,13 @@ class Membership {
   Duration lateness_{};  // how late our timers were at worst, until:
   TimePoint lateness_until_{};
   std::uint64_t helper_turn_ = 0;
+  std::size_t absent_turn_ = 0;
+  std::size_t unproven_turn_ = 0;
+  std::size_t distant_turn_ = 0;
+  std::size_t relays_left_ = 0;  // until the next heartbeat, for what others tell of
+  std::size_t suspects_ = 0;     // as of the last Poll()
+  TimePoint next_ask_everybody_{};
+  TimePoint view_changed_at_{};
   std::uint64_t view_digest_ = 0;
   std::uint64_t view_version_ = 0;
   std::array<std::uint64_t, kMembershipDropCount> drops_{};

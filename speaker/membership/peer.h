@@ -22,6 +22,7 @@ enum class SuspicionCause : std::uint8_t {
   kSilence,      ///< No datagram for Profile::suspect_after.
   kUnreachable,  ///< ICMP said that nobody listens there.
   kToldDead,     ///< Another speaker declared it dead.
+  kToldSuspect,  ///< Another speaker's first probes were not answered.
 };
 
 /// The label value of `cause`, in snake_case; has static storage.
@@ -47,10 +48,11 @@ struct Peer {
   MemberId id = 0;
   std::vector<net::IpAddress> addresses;
 
-  // Sending. The counter is the nonce: it never repeats for this peer's key, also when the peer was
+  // Sending. The counter is the nonce: it never repeats for this peer's keys, also when the peer was
   // removed and came back (Membership::counter_floor_).
-  Channel outgoing;
+  std::vector<Channel> outgoing;  // one for each key of the keyring, in its order
   std::uint64_t sent = 0;
+  KeyId newest_key = 0;  // that it holds, as it says; 0: not known
 
   // Receiving: the boot that proved itself, and another one that is trying to.
   std::optional<Session> session;
@@ -63,6 +65,12 @@ struct Peer {
   bool fresh = false;  // has echoed a challenge since we last had a reason to doubt it
   TimePoint last_heard{};
 
+  // Who watches whom. Heartbeats go to observers; of all others a probe asks now and then.
+  bool observer = false;  // of this speaker
+  bool told_observer = false;
+  bool watched = false;              // by this speaker: its silence says something
+  std::optional<TimePoint> asked_at;  // of a probe without an answer so far, where it is not watched
+
   // What we asked it to echo, and what it asked us to.
   std::uint64_t challenge = 0;
   TimePoint challenged_at{};
@@ -72,12 +80,19 @@ struct Peer {
   // Suspicion.
   SuspicionCause cause = SuspicionCause::kSilence;
   TimePoint suspected_at{};
+  bool refused = false;  // ICMP said so
+  bool told = false;     // others know that we suspect it
   TimePoint next_probe{};
   TimePoint next_hint{};  // no ICMP error counts before: anybody can forge them
   std::uint64_t relay_nonce = 0;
   TimePoint relay_nonce_until{};
 
   std::vector<RelayRequest> relays;  // at most one a requester
+
+  // Its part of the view's digest, for as long as its boot and yields are these.
+  std::uint64_t digest_boot = 0;
+  std::uint16_t digest_yields = 0;
+  std::uint64_t digest = 0;
 
   // The last exchange of views with it.
   std::uint64_t compared_ours = 0;

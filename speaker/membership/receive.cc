@@ -141,6 +141,8 @@ std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, c
   peer.fresh = true;
   peer.incarnation = body.incarnation;
   peer.yields = body.yields;
+  peer.watched = body.watched;
+  peer.newest_key = body.newest_key;
   Join(now, peer, restarted ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
   AnswerRelays(now, peer, actions);
   OnNews(now, peer, body, actions);
@@ -173,7 +175,7 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
       change.kind = ChangeKind::kLeft;
       change.node = peer.node;
       actions.changes.push_back(std::move(change));
-      ViewChanged(actions);
+      ViewChanged(now, actions);
     }
     Demand(now, peer, actions);  // tells it that we know
     return std::nullopt;
@@ -192,7 +194,9 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
 
   peer.incarnation = std::max(peer.incarnation, body.incarnation);
   if (newest) {
-    SetYields(peer, body.yields, actions);
+    SetYields(now, peer, body.yields, actions);
+    peer.watched = body.watched;
+    peer.newest_key = body.newest_key;
   }
   if (peer.state == MemberState::kSuspect) {
     Refute(now, peer, actions);
@@ -200,6 +204,7 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
     Join(now, peer, ChangeKind::kJoined, actions);
   }
   peer.last_heard = now;
+  peer.asked_at.reset();
   if (proved) {
     AnswerRelays(now, peer, actions);
   }
@@ -258,7 +263,8 @@ void Membership::OnNote(TimePoint now, Peer& from, Peer& about, const Note& note
     }
     const bool gone = same_boot && about.state == MemberState::kLeft;
     const bool news = !gone && (!same_boot || !about.CountsAsAlive());
-    if (news && Demand(now, about, actions)) {
+    if (news && Demand(now, about, actions) && relays_left_ > 0) {
+      --relays_left_;
       AskRelay(now, from, about, actions);
     }
     return;
@@ -266,12 +272,22 @@ void Membership::OnNote(TimePoint now, Peer& from, Peer& about, const Note& note
   if (!same_boot || note.incarnation < about.incarnation || !about.CountsAsAlive()) {
     return;
   }
+  const bool dead = note.state != NoteState::kSuspect;
   if (about.state == MemberState::kAlive) {
-    Suspect(now, about, SuspicionCause::kToldDead, actions);
-  } else if (now - about.last_heard >= profile_.suspect_after + lateness_) {
+    Suspect(now, about, dead ? SuspicionCause::kToldDead : SuspicionCause::kToldSuspect, actions);
+  } else if (dead && now >= BelievableDeadAt(about)) {
     about.cause = SuspicionCause::kToldDead;
-    DeclareDead(now, about, actions);  // two observers heard nothing
+    DeclareDead(now, about, actions);
   }
+}
+
+// From when on a suspect is dead if another speaker says so: whom we watch has to have been silent
+// long enough for ourselves, any other has to have left a probe of ours without an answer.
+TimePoint Membership::BelievableDeadAt(const Peer& peer) const {
+  if (!peer.watched) {
+    return peer.suspected_at + profile_.refused_for + lateness_;
+  }
+  return std::min(peer.last_heard + profile_.suspect_after + lateness_, DeadAt(peer));
 }
 
 void Membership::OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions) {
@@ -340,19 +356,22 @@ void Membership::OnRelayedAnswer(TimePoint now, const Body& body, Actions& actio
     peer.incarnation = note.incarnation;
   }
   peer.incarnation = std::max(peer.incarnation, note.incarnation);
-  SetYields(peer, note.yields, actions);
+  SetYields(now, peer, note.yields, actions);
   if (!same_boot || !was_alive) {
     Join(now, peer, was_alive ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
   } else if (peer.state == MemberState::kSuspect) {
     Refute(now, peer, actions);
   }
   peer.last_heard = now;
+  peer.asked_at.reset();
 }
 
 // Two speakers that see different members tell each other what they see. The same difference only
 // now and then: it may be a lasting one, such as a Pod that the API has shown to only one of them.
 void Membership::CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions) {
+  // Of a large view most of what differs is on its way already.
   if (digest == view_digest_ ||
+      (!Small() && now - view_changed_at_ < profile_.heartbeat_interval) ||
       (peer.compared_ours == view_digest_ && peer.compared_theirs == digest &&
        now - peer.compared_at < profile_.view_interval)) {
     return;

@@ -11,25 +11,50 @@
 namespace stentor::speaker {
 
 void Membership::Seal(Peer& peer, Body body, Actions& actions) {
+  body.watched = peer.observer;
+  peer.told_observer = peer.observer;
   body.yields = LocalYields();
+  body.newest_key = keyring_.sealing_key();
   body.incarnation = incarnation_;
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
   body.macs = macs_;
   body.echo = std::exchange(peer.owed_echo, 0);
   ++peer.sent;
-  std::vector<std::byte> datagram = EncodeHeader(
-      {.key = keyring_.sealing_key(), .boot = boot_, .counter = peer.sent, .node = node_});
-  const std::vector<std::byte> sealed = peer.outgoing.Seal(peer.sent, datagram, EncodeBody(body));
+  const std::size_t key = SealingKey(peer);
+  std::vector<std::byte> datagram =
+      EncodeHeader({.key = keys_[key], .boot = boot_, .counter = peer.sent, .node = node_});
+  const std::vector<std::byte> sealed =
+      peer.outgoing[key].Seal(peer.sent, datagram, EncodeBody(body));
   datagram.insert(datagram.end(), sealed.begin(), sealed.end());
   actions.send.push_back({.destination = peer.addresses.front(), .bytes = std::move(datagram)});
+}
+
+void Membership::MakeOutgoing(Peer& peer) const {
+  peer.outgoing.clear();
+  for (const KeyId key : keys_) {
+    peer.outgoing.push_back(keyring_.MakeChannel(key, boot_, node_, peer.node));
+  }
+}
+
+// The newest key that it holds; of a peer that is not known well enough, each one in turn.
+std::size_t Membership::SealingKey(const Peer& peer) const {
+  const auto held = std::find(keys_.begin(), keys_.end(), peer.newest_key);
+  return peer.fresh && held != keys_.end()
+             ? static_cast<std::size_t>(held - keys_.begin())
+             : peer.sent % keys_.size();
 }
 
 void Membership::Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,
                       std::vector<Note> notes) {
   Body body;
   body.kind = kind;
-  body.challenge = kind == MessageKind::kProbe ? Challenge(now, peer) : 0;
+  if (kind == MessageKind::kProbe) {
+    body.challenge = Challenge(now, peer);
+    if (peer.state == MemberState::kAlive && !peer.watched && !peer.asked_at) {
+      peer.asked_at = now;
+    }
+  }
   body.notes = std::move(notes);
   Seal(peer, std::move(body), actions);
 }
@@ -76,15 +101,20 @@ void Membership::SendView(TimePoint now, Peer& peer, Actions& actions) {
 }
 
 // To everybody who lives, and to those whom `notes` are about: they may want to refute them.
-void Membership::TellAll(TimePoint now, const std::vector<Note>& notes, Actions& actions) {
-  for (auto& [name, peer] : peers_) {
-    const MemberId id = peer.id;
-    const bool concerned = std::any_of(notes.begin(), notes.end(),
-                                       [id](const Note& note) { return note.member == id; });
-    if (peer.CountsAsAlive() || concerned) {
-      Send(now, peer, MessageKind::kHeartbeat, actions, notes);
+void Membership::TellAll(TimePoint now, std::vector<Note> notes, Actions& actions) {
+  do {
+    const auto end = notes.begin() + static_cast<std::ptrdiff_t>(std::min(notes.size(), kMaxNotes));
+    const std::vector<Note> some(notes.begin(), end);
+    notes.erase(notes.begin(), end);
+    for (auto& [name, peer] : peers_) {
+      const MemberId id = peer.id;
+      const bool concerned = std::any_of(some.begin(), some.end(),
+                                         [id](const Note& note) { return note.member == id; });
+      if (peer.CountsAsAlive() || concerned) {
+        Send(now, peer, MessageKind::kHeartbeat, actions, some);
+      }
     }
-  }
+  } while (!notes.empty());
 }
 
 // One challenge stands until it is echoed or too old: a peer that answers an earlier copy of the

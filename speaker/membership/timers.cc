@@ -4,6 +4,7 @@
 /// Membership: what happens when nothing arrives.
 
 #include <algorithm>
+#include <utility>
 
 #include "speaker/membership/membership.h"
 
@@ -27,16 +28,25 @@ Actions Membership::Poll(TimePoint now) {
     return actions;
   }
   NoteLateness(now, actions);
-  std::vector<Note> died;
+  suspects_ = static_cast<std::size_t>(
+      std::count_if(peers_.begin(), peers_.end(), [](const auto& entry) {
+        return entry.second.state == MemberState::kSuspect;
+      }));
+  std::vector<Note> told;
   for (auto& [name, peer] : peers_) {
     const bool was_alive = peer.CountsAsAlive();
     PollPeer(now, peer, actions);
-    if (was_alive && !peer.CountsAsAlive() && died.size() < kMaxNotes) {
-      died.push_back(NoteOf(peer));
+    if (was_alive && !peer.CountsAsAlive()) {
+      told.push_back(NoteOf(peer));
+    } else if (peer.state == MemberState::kSuspect && now >= TellAt(peer)) {
+      peer.told = true;
+      told.push_back(NoteOf(peer));
+      told.back().state = NoteState::kSuspect;
     }
   }
-  if (!died.empty()) {
-    TellAll(now, died, actions);
+  if (!told.empty()) {
+    AskEverybody(now, actions);
+    TellAll(now, std::move(told), actions);
   }
   if (phase_ == Phase::kHolding && now >= hold_until_) {
     BecomeReady(now, actions);  // nobody there: alone, we announce
@@ -49,10 +59,7 @@ Actions Membership::Poll(TimePoint now) {
     if (next_heartbeat_ <= now) {
       next_heartbeat_ = now + profile_.heartbeat_interval;
     }
-    for (auto& [name, peer] : peers_) {
-      const bool proven = peer.CountsAsAlive() && peer.fresh;
-      Send(now, peer, proven ? MessageKind::kHeartbeat : MessageKind::kProbe, actions);
-    }
+    SendHeartbeats(now, actions);
   }
   return actions;
 }
@@ -80,7 +87,7 @@ void Membership::NoteLateness(TimePoint now, Actions& actions) {
   change.node = node_;
   change.silence = late;
   actions.changes.push_back(std::move(change));
-  ViewChanged(actions);
+  ViewChanged(now, actions);
   for (auto& [name, peer] : peers_) {
     Send(now, peer, MessageKind::kProbe, actions);
   }
@@ -88,11 +95,11 @@ void Membership::NoteLateness(TimePoint now, Actions& actions) {
 
 void Membership::PollPeer(TimePoint now, Peer& peer, Actions& actions) {
   if (peer.state == MemberState::kAlive) {
-    if (now - peer.last_heard >= profile_.suspect_after + lateness_) {
+    if (now >= SilentAt(peer)) {
       Suspect(now, peer, SuspicionCause::kSilence, actions);
     }
   } else if (peer.state == MemberState::kSuspect) {
-    if (now - peer.suspected_at >= profile_.confirm_for + lateness_) {
+    if (now >= DeadAt(peer)) {
       DeclareDead(now, peer, actions);
     } else if (now >= peer.next_probe) {
       ProbeRound(now, peer, actions);
@@ -100,11 +107,48 @@ void Membership::PollPeer(TimePoint now, Peer& peer, Actions& actions) {
   }
 }
 
+// When a living peer is to be suspected if nothing is heard of it.
+TimePoint Membership::SilentAt(const Peer& peer) const {
+  if (!peer.watched && !peer.asked_at) {
+    return TimePoint::max();
+  }
+  return (peer.watched ? peer.last_heard : *peer.asked_at) + profile_.suspect_after + lateness_;
+}
+
+// When others are to be told of a suspect, so that they ask it as well and need no more time when
+// it is declared dead: not before it has left some probes without an answer, since a lost
+// heartbeat or a forged ICMP error is no news to anybody.
+TimePoint Membership::TellAt(const Peer& peer) const {
+  if (peer.told) {
+    return TimePoint::max();
+  }
+  return peer.suspected_at +
+         (peer.refused ? profile_.probe_interval : profile_.confirm_for / 2) + lateness_;
+}
+
+// When a suspect is dead if nothing is heard of it. That its host refuses our probes says more than
+// silence does, unless a firewall does so in its name: its own heartbeats come all the same.
+TimePoint Membership::DeadAt(const Peer& peer) const {
+  const TimePoint silent = peer.suspected_at + profile_.confirm_for;
+  if (!peer.refused || !peer.watched) {
+    return silent + lateness_;
+  }
+  const TimePoint refused =
+      std::max(peer.suspected_at + profile_.refused_for,
+               peer.last_heard + profile_.heartbeat_interval + profile_.late_after);
+  return std::min(silent, refused) + lateness_;
+}
+
 // Asks the suspect, and some others to ask it: other ones each time, in case the way to one of them
-// is what is broken.
+// is what is broken. Of whom another speaker suspects, that one has asked others already; and of
+// many at once, the segment is the cause.
 void Membership::ProbeRound(TimePoint now, Peer& peer, Actions& actions) {
   peer.next_probe = now + profile_.probe_interval;
   Send(now, peer, MessageKind::kProbe, actions);
+  const bool asked_by_others = peer.told && now == peer.suspected_at;
+  if (asked_by_others || suspects_ > 2 * profile_.observers) {
+    return;
+  }
   std::vector<Peer*> helpers;
   for (auto& [name, other] : peers_) {
     if (&other != &peer && other.state == MemberState::kAlive && other.fresh) {
@@ -146,10 +190,9 @@ std::optional<TimePoint> Membership::NextDeadline() const {
   }
   for (const auto& [name, peer] : peers_) {
     if (peer.state == MemberState::kAlive) {
-      next = std::min(next, peer.last_heard + profile_.suspect_after + lateness_);
+      next = std::min(next, SilentAt(peer));
     } else if (peer.state == MemberState::kSuspect) {
-      next =
-          std::min({next, peer.next_probe, peer.suspected_at + profile_.confirm_for + lateness_});
+      next = std::min({next, peer.next_probe, TellAt(peer), DeadAt(peer)});
     }
   }
   return next;

@@ -18,8 +18,10 @@ Header SomeHeader() {
 Body SomeBody() {
   Body body;
   body.kind = MessageKind::kRelayRequest;
+  body.watched = true;
   body.yields = 0x8001;
   body.incarnation = 7;
+  body.newest_key = 0x0a0b0c0d;
   body.seen_boot = 99;
   body.view_digest = 0xfedcba9876543210;
   body.challenge = 1;
@@ -80,7 +82,7 @@ TEST_CASE("Membership headers that can't be ours are dropped with a reason", "[m
 TEST_CASE("Membership bodies come back as they were", "[membership]") {
   CHECK(DecodeBody(EncodeBody(SomeBody())) == SomeBody());
   CHECK(DecodeBody(EncodeBody({})) == Body{});
-  CHECK(EncodeBody({}).size() == 49);
+  CHECK(EncodeBody({}).size() == 54);
 }
 
 TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
@@ -91,13 +93,13 @@ TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
   std::vector<std::byte> bad = good;
   SECTION("kind 0") { bad[0] = std::byte{0}; }
   SECTION("kind 7") { bad[0] = std::byte{7}; }
-  SECTION("more notes than there are") { bad[47] = std::byte{3}; }
-  SECTION("fewer notes than there are") { bad[47] = std::byte{1}; }
-  SECTION("more notes than any datagram has") { bad[47] = std::byte{255}; }
-  SECTION("a state of a note that doesn't exist") { bad[48 + 20] = std::byte{9}; }
-  SECTION("more MACs than there are") { bad[48 + 2 * 23] = std::byte{3}; }
-  SECTION("fewer MACs than there are") { bad[48 + 2 * 23] = std::byte{1}; }
-  SECTION("more MACs than any datagram has") { bad[48 + 2 * 23] = std::byte{255}; }
+  SECTION("more notes than there are") { bad[52] = std::byte{3}; }
+  SECTION("fewer notes than there are") { bad[52] = std::byte{1}; }
+  SECTION("more notes than any datagram has") { bad[52] = std::byte{255}; }
+  SECTION("a state of a note that doesn't exist") { bad[53 + 20] = std::byte{9}; }
+  SECTION("more MACs than there are") { bad[53 + 2 * 23] = std::byte{3}; }
+  SECTION("fewer MACs than there are") { bad[53 + 2 * 23] = std::byte{1}; }
+  SECTION("more MACs than any datagram has") { bad[53 + 2 * 23] = std::byte{255}; }
   SECTION("an octet too many") { bad.push_back(std::byte{0}); }
   CHECK_FALSE(DecodeBody(bad));
 }

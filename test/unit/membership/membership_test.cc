@@ -224,11 +224,24 @@ TEST_CASE("ICMP unreachable makes a suspect, and silence then a death", "[member
     pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
     CHECK(pair.a.changes.size() == 2);
   }
-  SECTION("of a peer that is gone") {
+  SECTION("of a peer that is gone: it is dead when it has missed a heartbeat as well") {
+    const Profile profile = LanProfile();
+    const TimePoint last_heard = pair.now;  // about: its heartbeats are not older
     pair.b.membership.reset();
     pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
-    pair.RunFor(102ms);
-    CHECK(Pair::Count(pair.a, ChangeKind::kDied) == 1);
+    while (Pair::Count(pair.a, ChangeKind::kDied) == 0 && pair.now < last_heard + 1000ms) {
+      pair.RunFor(1ms);
+    }
+    CHECK(pair.now - last_heard >= profile.refused_for);
+    CHECK(pair.now - last_heard <= profile.heartbeat_interval + profile.late_after + 1ms);
+  }
+  SECTION("of a peer behind a firewall that refuses in its name: its heartbeats count") {
+    for (int i = 0; i < 100; ++i) {
+      pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+      pair.RunFor(10ms);
+    }
+    CHECK(Pair::Count(pair.a, ChangeKind::kDied) == 0);
+    CHECK(Pair::Sees(pair.a, "b"));
   }
   SECTION("of an address that is nobody's") {
     CHECK(pair.a.membership->OnUnreachable(pair.now, kStranger).send.empty());
@@ -471,13 +484,46 @@ TEST_CASE("A key that differs is named once, and only for a node that is not ali
 
 TEST_CASE("Two secrets are accepted while one is rotated", "[membership]") {
   Pair pair;
-  pair.Make(pair.a, {"new", "old"});
-  pair.Make(pair.b, {"old", "new"});
+  SECTION("from the start, in any order") {
+    pair.Make(pair.a, {"new", "old"});
+    pair.Make(pair.b, {"old", "new"});
+  }
+  SECTION("by who knows one of them only") {
+    pair.Make(pair.a, {"new", "old"});
+    pair.Make(pair.b, {"old"});
+  }
   pair.Start(pair.a);
   pair.Start(pair.b);
-  pair.RunFor(10ms);
+  pair.RunFor(250ms);
   CHECK(Pair::Sees(pair.a, "b"));
   CHECK(Pair::Sees(pair.b, "a"));
+}
+
+TEST_CASE("A secret is replaced at one speaker after the other without a gap", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  pair.a.changes.clear();
+  pair.b.changes.clear();
+  const auto set = [&pair](Pair::Side& side, const std::vector<std::string>& secrets) {
+    pair.Carry(side, side.membership->SetSecrets(pair.now, secrets));
+    pair.RunFor(1000ms);
+  };
+  CHECK(pair.a.membership->AllHoldNewestSecret());
+  set(pair.a, {"new", "secret"});
+  CHECK_FALSE(pair.a.membership->AllHoldNewestSecret());  // b can't: it must not be let go yet
+  set(pair.b, {"new", "secret"});
+  CHECK(pair.a.membership->AllHoldNewestSecret());
+  CHECK(pair.b.membership->AllHoldNewestSecret());
+  set(pair.b, {"new"});
+  set(pair.a, {"new"});
+  for (const Pair::Side* side : {&pair.a, &pair.b}) {
+    CHECK(side->changes.empty());
+    CHECK(Dropped(*side, MembershipDrop::kWrongKey) == 0);
+    CHECK(Dropped(*side, MembershipDrop::kNotAuthentic) == 0);
+  }
+  // The old one is worth nothing any more.
+  set(pair.a, {"secret"});
+  CHECK_FALSE(Pair::Sees(pair.a, "b"));
 }
 
 }  // namespace stentor::speaker
