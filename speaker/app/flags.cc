@@ -55,7 +55,12 @@ io::ParseOutcome ParseFlags(int argc, char** argv, Flags& flags) {
                  "The key itself, as MetalLB 0.9 took it; better from METALLB_ML_SECRET_KEY")
       ->envname("METALLB_ML_SECRET_KEY");
   app.add_flag("--ml-wan-config", flags.wan_profile,
-               "Slower membership, for speakers on a wide area network");
+               "Slower membership, for speakers on a wide area network: as --ml-profile=wan");
+  app.add_option("--ml-profile", flags.member_profile,
+                 "How soon a silent speaker is given up: lan (0.3 s; the default), fast (0.1 s, for "
+                 "machines with time to spare), wan (6.5 s). The same on all nodes")
+      ->envname("STENTOR_ML_PROFILE")
+      ->check(CLI::IsMember({"lan", "fast", "wan"}));
   app.add_flag("--ignore-exclude-lb", flags.ignore_exclude_label,
                "Announce also from nodes with the label "
                "node.kubernetes.io/exclude-from-external-load-balancers");

@@ -20,6 +20,7 @@ struct Flags {
   std::string member_labels;     ///< Label selector of the speakers' pods.
   std::string member_key_path;   ///< Folder with a file "secretkey".
   std::string member_key;        ///< METALLB_ML_SECRET_KEY, as older manifests pass it.
+  std::string member_profile;    ///< lan, fast, wan; empty: --ml-wan-config, or a file, says it.
   bool wan_profile = false;      ///< --ml-wan-config
   bool ignore_exclude_label = false;
   std::string proxy_health = "localhost:10256/healthz";  ///< Empty: nobody is asked.

@@ -22,6 +22,7 @@
 #include "common/io/read_file.h"
 #include "speaker/app/flags.h"
 #include "speaker/app/speaker.h"
+#include "speaker/membership/memberlist_config.h"
 
 namespace stentor::speaker {
 namespace {
@@ -29,6 +30,8 @@ namespace {
 // Where MetalLB's manifests mount the ConfigMap metallb-excludel2.
 constexpr const char* kExcludeFile = "/etc/metallb/excludel2.yaml";
 constexpr const char* kExcludeKey = "announcedInterfacesToExclude";
+// Where they mount the ConfigMap metallb-memberlist-config.
+constexpr const char* kMemberlistFile = "/etc/metallb/memberlist/config.json";
 constexpr std::size_t kMaxFileOctets = 1024 * 1024;
 
 absl::StatusOr<NameFilter> LoadExcludedInterfaces() {
@@ -61,19 +64,23 @@ absl::StatusOr<NameFilter> LoadExcludedInterfaces() {
   return filter.ok() ? std::move(filter) : fail(std::string(filter.status().message()));
 }
 
-absl::StatusOr<std::string> LoadMemberKey(const Flags& flags) {
-  if (flags.member_key_path.empty()) {
-    return flags.member_key;
+// What the flag says; else MetalLB's file, as there in place of --ml-wan-config; else that.
+Profile LoadMemberProfile(const Flags& flags, const obs::Logger& log) {
+  if (const auto named = ProfileNamed(flags.member_profile)) {
+    return *named;
   }
-  const std::string path = flags.member_key_path + "/secretkey";
-  auto key = io::ReadFile(path, kMaxFileOctets);
-  if (!key.ok()) {
-    return absl::NotFoundError(
-        StrCat(std::string(key.status().message()),
-               ": mount the Secret that --ml-secret-name of the controller names, or leave "
-               "--ml-secret-key-path away"));
+  const Profile profile = flags.wan_profile ? WanProfile() : LanProfile();
+  const auto text = io::ReadFile(kMemberlistFile, kMaxFileOctets);
+  if (absl::IsNotFound(text.status())) {
+    return profile;
   }
-  return key;
+  const auto parsed = text.ok() ? ParseMemberlistConfig(*text) : text.status();
+  if (!parsed.ok()) {
+    log.Log(obs::Event::kMembershipConfigRefused,
+            StrCat(kMemberlistFile, ": ", std::string(parsed.status().message())));
+    return profile;
+  }
+  return *parsed;
 }
 
 absl::StatusOr<std::optional<io::HttpTarget>> LoadProxy(const Flags& flags) {
@@ -104,13 +111,13 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
   STENTOR_ASSIGN_OR_RETURN(const config::ClientConfig config,
                            io::LoadClientConfig(flags.common.kubeconfig));
   STENTOR_ASSIGN_OR_RETURN(NameFilter excluded, LoadExcludedInterfaces());
-  STENTOR_ASSIGN_OR_RETURN(std::string key, LoadMemberKey(flags));
   STENTOR_ASSIGN_OR_RETURN(auto proxy, LoadProxy(flags));
   log.Log(obs::Event::kStarting, "stentor-speaker starts",
           {{"server", config.server},
            {"namespace", flags.common.name_space},
            {"node", flags.node_name}});
   io::ReportIgnored(flags.common, log);
+  const Profile profile = LoadMemberProfile(flags, log);
 
   io::EventLoop loop;
   STENTOR_ASSIGN_OR_RETURN(const auto client, io::KubeClient::Connect(loop, config));
@@ -119,7 +126,7 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
   io::Admin admin(loop, *client, log, flags.common.admin);
   SpeakerApp app({.flags = std::move(flags),
                   .excluded_interfaces = std::move(excluded),
-                  .member_key = std::move(key),
+                  .member_profile = profile,
                   .proxy = std::move(proxy),
                   .cluster = ClusterOf(config)},
                  {.loop = loop, .client = *client, .log = log}, admin.health());

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/app/members.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
 
@@ -40,7 +42,13 @@ obs::Event EventOf(ChangeKind kind) {
   return obs::Event::kMemberLost;
 }
 
+// Of 25 ms heartbeats and of 1 s ones.
+constexpr std::array<double, 12> kDetectionBounds = {0.025, 0.05, 0.1, 0.15, 0.2, 0.3,
+                                                     0.4,   0.5,  1,   2,    5,   10};
+
 }  // namespace
+
+MemberTotals::MemberTotals() : detection(kDetectionBounds) {}
 
 Members::Members(io::EventLoop& loop, const obs::Logger& log, MembersOptions options,
                  MembersHandlers handlers)
@@ -48,7 +56,8 @@ Members::Members(io::EventLoop& loop, const obs::Logger& log, MembersOptions opt
       log_(log),
       options_(std::move(options)),
       handlers_(std::move(handlers)),
-      membership_({.node = options_.node, .secrets = {options_.key}, .profile = options_.profile},
+      secret_(loop, log, options_.key_folder, options_.key),
+      membership_({.node = options_.node, .secrets = {}, .profile = options_.profile},
                   io::RandomU64),
       timer_(loop) {}
 
@@ -60,11 +69,17 @@ absl::Status Members::Start() {
     return absl::InvalidArgumentError(
         StrCat("--ml-bindaddr: \"", options_.bind_address, "\" is not an IP address"));
   }
+  STENTOR_RETURN_IF_ERROR(secret_.Start());
   auto socket = MembershipSocket::Open(*address, options_.port);
   if (!socket.ok()) {
     return socket.status();
   }
   socket_.emplace(*std::move(socket));
+  const auto take_secrets = [this] {
+    Carry(membership_.SetSecrets(loop_.Now(), secret_.secrets()));
+  };
+  take_secrets();
+  secret_.Follow(take_secrets, [this] { return membership_.AllHoldNewestSecret(); });
   if (!membership_.authenticated()) {
     log_.Log(obs::Event::kMembershipUnsealed,
              "no memberlist key: datagrams between speakers are not authenticated");
@@ -125,6 +140,12 @@ void Members::Carry(const Actions& actions) {
     (void)socket_->Send(datagram.destination, datagram.bytes);
   }
   for (const Change& change : actions.changes) {
+    ++totals_.changes[static_cast<std::size_t>(change.kind)];
+    if (change.kind == ChangeKind::kDied) {
+      totals_.detection.Observe(std::chrono::duration<double>(change.silence).count());
+      const TimePoint last = loop_.Now() - change.silence;
+      lost_since_ = std::min(lost_since_.value_or(last), last);
+    }
     Tell(change);
   }
   if (actions.macs_changed) {
@@ -134,7 +155,9 @@ void Members::Carry(const Actions& actions) {
     // Not posted: whoever takes over does it in the same turn of the loop.
     handlers_.on_view();
   }
+  lost_since_.reset();
   if (actions.rival_met) {
+    ++totals_.rivals;
     handlers_.on_rival();
   }
   if (leaving_ && membership_.LeaveComplete()) {

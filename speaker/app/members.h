@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,7 +13,9 @@
 #include "absl/status/status.h"
 #include "common/io/event_loop.h"
 #include "common/net/mac_address.h"
+#include "common/obs/histogram.h"
 #include "common/obs/log.h"
+#include "speaker/app/member_secret.h"
 #include "speaker/election/election.h"
 #include "speaker/membership/membership.h"
 #include "speaker/net/membership_socket.h"
@@ -23,7 +26,8 @@ struct MembersOptions {
   model::NodeName node;      ///< This one.
   std::string bind_address;  ///< As the flag has it.
   std::uint16_t port = 0;
-  std::string key;  ///< Empty: datagrams are not sealed.
+  std::string key_folder;  ///< As MemberSecret has it.
+  std::string key;         ///< Where there is no folder; empty: datagrams are not sealed.
   Profile profile;
 };
 
@@ -33,6 +37,16 @@ struct MembersHandlers {
   std::function<void()> on_macs;            ///< PeerMacs() is not what it was.
   std::function<void()> on_unknown_sender;  ///< Somebody is not on the list of speakers (yet).
   std::function<void()> on_left;            ///< All have heard the goodbye, or had their time.
+};
+
+/// What has been seen of other speakers since the start.
+struct MemberTotals {
+  std::array<std::uint64_t, kChangeKindCount> changes{};  ///< By ChangeKind.
+  std::uint64_t rivals = 0;  ///< Actions::rival_met: two may have announced for a while.
+  /// Seconds from the last sign of life of a speaker to the moment that it was declared dead.
+  obs::Histogram detection;
+
+  MemberTotals();
 };
 
 /// Carries datagrams and time into Membership, and out again what it says. Lives on the event
@@ -45,7 +59,8 @@ class Members {
   Members(const Members&) = delete;
   Members& operator=(const Members&) = delete;
 
-  /// Opens the socket. Errors: what is wrong with the address, or can't be opened.
+  /// Reads the key and opens the socket; call it before SetPeers(). Errors: what is wrong with the
+  /// address, or can't be read or opened.
   [[nodiscard]] absl::Status Start();
 
   void SetPeers(const std::vector<PeerAddress>& peers);
@@ -59,6 +74,10 @@ class Members {
   [[nodiscard]] bool Ready() const { return membership_.Ready(); }
   [[nodiscard]] std::vector<Speaker> Speakers() const;
   [[nodiscard]] const Membership& membership() const noexcept { return membership_; }
+  [[nodiscard]] const MemberTotals& totals() const noexcept { return totals_; }
+  /// While on_view is called: the last sign of life of the speaker that was declared dead; of
+  /// several, the earliest. Nothing where none was.
+  [[nodiscard]] std::optional<TimePoint> lost_since() const noexcept { return lost_since_; }
 
  private:
   void OnReadable();
@@ -69,7 +88,10 @@ class Members {
   const obs::Logger& log_;
   const MembersOptions options_;
   const MembersHandlers handlers_;
+  MemberSecret secret_;
   Membership membership_;
+  MemberTotals totals_;
+  std::optional<TimePoint> lost_since_;
   YieldReasons yields_ = kYieldsNothing;
   bool leaving_ = false;
   std::optional<MembershipSocket> socket_;

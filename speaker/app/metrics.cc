@@ -23,6 +23,20 @@ constexpr MetricInfo kMembers{"stentor_membership_alive_members", MetricType::kG
 constexpr MetricInfo kMemberDrops{"stentor_membership_dropped_datagrams_total",
                                   MetricType::kCounter,
                                   "Datagrams between speakers that changed nothing, by reason"};
+constexpr MetricInfo kMemberChanges{"stentor_membership_changes_total", MetricType::kCounter,
+                                    "What was seen of other speakers, by kind of change"};
+constexpr MetricInfo kRivals{"stentor_membership_rivals_total", MetricType::kCounter,
+                             "Speakers met that may have announced the same addresses meanwhile, as "
+                             "after a partition"};
+constexpr MetricInfo kDetection{
+    "stentor_membership_detection_seconds", MetricType::kHistogram,
+    "From the last sign of life of a speaker to the moment that it was declared dead"};
+constexpr MetricInfo kOwnerChanges{
+    "stentor_speaker_owner_changes_total", MetricType::kCounter,
+    "Services that this node began to announce (won), or left to another one or to nobody (lost)"};
+constexpr MetricInfo kTakeOver{
+    "stentor_speaker_takeover_seconds", MetricType::kHistogram,
+    "From the last sign of life of a speaker that died to this node's announcement of its addresses"};
 constexpr MetricInfo kArpDrops{"stentor_arp_dropped_frames_total", MetricType::kCounter,
                                "ARP frames that got no answer, by reason"};
 constexpr MetricInfo kNdpDrops{"stentor_ndp_dropped_frames_total", MetricType::kCounter,
@@ -61,11 +75,17 @@ constexpr std::array<TrapKind, kTrapKinds> kAllTraps = {
     TrapKind::kIpvsWithoutStrictArp, TrapKind::kAddressOnInterface, TrapKind::kOutsideSubnets,
     TrapKind::kProxyUnhealthy};
 
+// As those of the detection, which is most of it.
+constexpr std::array<double, 12> kTakeOverBounds = {0.025, 0.05, 0.1, 0.15, 0.2, 0.3,
+                                                    0.4,   0.5,  1,   2,    5,   10};
+
 const char* ProtocolOf(net::IpFamily family) {
   return family == net::IpFamily::kIpv4 ? "arp" : "ndp";
 }
 
 }  // namespace
+
+Metrics::Metrics(model::NodeName node) : take_over(kTakeOverBounds), node_(std::move(node)) {}
 
 void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) const {
   client.Collect(metrics);
@@ -89,14 +109,26 @@ void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) co
   }
   metrics.Set(kSavedState, std::uint64_t{sources.from_saved_state ? 1U : 0U});
   metrics.Set(kStatusesPending, std::uint64_t{sources.statuses_pending});
-  if (sources.membership == nullptr) {
+  metrics.Set(kOwnerChanges, {{"change", "won"}}, services_won);
+  metrics.Set(kOwnerChanges, {{"change", "lost"}}, services_lost);
+  metrics.Set(kTakeOver, {}, take_over);
+  if (sources.members == nullptr) {
     return;
   }
-  metrics.Set(kMembers, std::uint64_t{sources.membership->AliveMembers().size()});
+  const Membership& membership = sources.members->membership();
+  metrics.Set(kMembers, std::uint64_t{membership.AliveMembers().size()});
   for (const MembershipDrop reason : kAllMembershipDrops) {
     metrics.Set(kMemberDrops, {{"reason", std::string(MembershipDropName(reason))}},
-                sources.membership->drops()[static_cast<std::size_t>(reason)]);
+                membership.drops()[static_cast<std::size_t>(reason)]);
   }
+  const MemberTotals& totals = sources.members->totals();
+  for (std::size_t i = 0; i < kChangeKindCount; ++i) {
+    metrics.Set(kMemberChanges,
+                {{"change", std::string(ChangeKindName(static_cast<ChangeKind>(i)))}},
+                totals.changes[i]);
+  }
+  metrics.Set(kRivals, totals.rivals);
+  metrics.Set(kDetection, {}, totals.detection);
 }
 
 void Metrics::CollectAnnounced(const MetricsSources& sources, obs::MetricSet& metrics) const {

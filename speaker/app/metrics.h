@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "common/obs/client_metrics.h"
+#include "common/obs/histogram.h"
 #include "common/obs/metrics.h"
 #include "speaker/announce/announcer.h"
-#include "speaker/membership/membership.h"
+#include "speaker/app/members.h"
 #include "speaker/net/packet_ports.h"
 #include "speaker/node/traps.h"
 #include "speaker/reconcile/reconciler.h"
@@ -24,7 +25,7 @@ struct MetricsSources {
   const std::map<model::ServiceKey, std::vector<net::IpAddress>>& announced;
   const Announcer& announcer;
   const PacketPorts& ports;
-  const Membership* membership = nullptr;  ///< Null where there is none.
+  const Members* members = nullptr;  ///< Null where there is no membership.
   const TrapKeeper& traps;
   bool from_saved_state = false;
   std::size_t statuses_pending = 0;
@@ -33,10 +34,14 @@ struct MetricsSources {
 /// What the speaker shows of itself: MetalLB's names, and stentor_ for what MetalLB does not have.
 class Metrics {
  public:
-  explicit Metrics(model::NodeName node) : node_(std::move(node)) {}
+  explicit Metrics(model::NodeName node);
 
-  /// Counters that the speaker increments.
+  /// What the speaker counts.
   obs::ClientMetrics client;
+  std::uint64_t services_won = 0;
+  std::uint64_t services_lost = 0;
+  /// Seconds from the last sign of life of a speaker to the first announcement of what was its own.
+  obs::Histogram take_over;
 
   void Collect(const MetricsSources& sources, obs::MetricSet& metrics) const;
 

@@ -2,6 +2,8 @@
 #include "speaker/app/speaker.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <utility>
 
 #include "common/base/status.h"
@@ -117,8 +119,9 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
                      MembersOptions{.node = flags_.node_name,
                                     .bind_address = flags_.member_bind_address,
                                     .port = flags_.member_bind_port,
-                                    .key = inputs_.member_key,
-                                    .profile = flags_.wan_profile ? WanProfile() : LanProfile()},
+                                    .key_folder = flags_.member_key_path,
+                                    .key = flags_.member_key,
+                                    .profile = inputs_.member_profile},
                      OnMembers());
   }
 }
@@ -155,7 +158,7 @@ void SpeakerApp::Collect(obs::MetricSet& metrics) const {
                     .announced = shown_,
                     .announcer = segment_.announcer(),
                     .ports = segment_.ports(),
-                    .membership = members_ ? &members_->membership() : nullptr,
+                    .members = members_ ? &*members_ : nullptr,
                     .traps = node_checks_.traps(),
                     .from_saved_state = facts_.FromSavedState(),
                     .statuses_pending = statuses_.pending()},
@@ -259,6 +262,7 @@ void SpeakerApp::Reconcile() {
     announced_revision_ = reconciler_.revision();
     segment_.SetAnnounced(reconciler_.announcements());
   }
+  CountOwners(changes);
   for (const OwnershipChange& change : changes) {
     if (change.verdict != Verdict::kAnnounced && change.verdict != Verdict::kNotReady) {
       Withdrawn(change);
@@ -272,6 +276,21 @@ void SpeakerApp::Reconcile() {
   }
   node_checks_.SetNode(facts_.OwnLabels());
   node_checks_.LookSoon();
+}
+
+// Called when what was won has been announced.
+void SpeakerApp::CountOwners(const std::vector<OwnershipChange>& changes) {
+  const auto won = static_cast<std::size_t>(
+      std::count_if(changes.begin(), changes.end(), [](const OwnershipChange& change) {
+        return change.verdict == Verdict::kAnnounced;
+      }));
+  metrics_.services_won += won;
+  metrics_.services_lost += changes.size() - won;
+  const auto last_sign = members_ ? members_->lost_since() : std::nullopt;
+  if (won > 0 && last_sign) {
+    metrics_.take_over.Observe(
+        std::chrono::duration<double>(context_.loop.Now() - *last_sign).count());
+  }
 }
 
 void SpeakerApp::Withdrawn(const OwnershipChange& change) {

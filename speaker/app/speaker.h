@@ -28,7 +28,7 @@ namespace stentor::speaker {
 struct SpeakerInputs {
   Flags flags;
   NameFilter excluded_interfaces;
-  std::string member_key;               ///< Empty: datagrams between speakers are not sealed.
+  Profile member_profile;               ///< How fast the membership is.
   std::optional<io::HttpTarget> proxy;  ///< Where the service proxy tells how it is.
   std::string cluster;                  ///< Differs between clusters; known without the API.
 };
@@ -62,6 +62,7 @@ class SpeakerApp {
   void OnLinks();
   void ScheduleReconcile();
   void Reconcile();
+  void CountOwners(const std::vector<OwnershipChange>& changes);
   void Withdrawn(const OwnershipChange& change);
   void Failed(const AnnounceFailure& failure);
   void ShowAnnounced();

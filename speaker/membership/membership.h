@@ -25,6 +25,7 @@
 /// lists, never to where a datagram came from.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -88,6 +89,7 @@ enum class ChangeKind : std::uint8_t {
   kHolding,        ///< This speaker was paused, and answers nothing until a peer confirms it.
   kReady,          ///< This speaker may announce.
 };
+inline constexpr std::size_t kChangeKindCount = 11;
 
 /// The label value of `kind`, in snake_case; has static storage.
 [[nodiscard]] std::string_view ChangeKindName(ChangeKind kind) noexcept;

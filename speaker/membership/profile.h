@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
+#include <string_view>
 
 #include "common/base/time.h"
 
@@ -89,5 +91,11 @@ struct Profile {
           .leave_for = 1s,
           .view_interval = 10s};
 }
+
+/// "lan", "fast" or "wan"; nothing for other names.
+[[nodiscard]] std::optional<Profile> ProfileNamed(std::string_view name);
+
+/// All durations of `profile` times `factor`.
+[[nodiscard]] Profile Scaled(Profile profile, double factor);
 
 }  // namespace stentor::speaker
