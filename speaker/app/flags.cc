@@ -61,6 +61,12 @@ io::ParseOutcome ParseFlags(int argc, char** argv, Flags& flags) {
                  "machines with time to spare), wan (6.5 s). The same on all nodes")
       ->envname("STENTOR_ML_PROFILE")
       ->check(CLI::IsMember({"lan", "fast", "wan"}));
+  app.add_option("--ml-config-file", flags.memberlist_file,
+                 "MetalLB's configuration of its memberlist, where there is one and no --ml-profile: "
+                 "ProbeInterval, SuspicionMult and IndirectChecks decide how soon a silent speaker is "
+                 "given up")
+      ->envname("STENTOR_ML_CONFIG_FILE")
+      ->capture_default_str();
   app.add_flag("--ignore-exclude-lb", flags.ignore_exclude_label,
                "Announce also from nodes with the label "
                "node.kubernetes.io/exclude-from-external-load-balancers");

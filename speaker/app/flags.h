@@ -22,6 +22,7 @@ struct Flags {
   std::string member_key;        ///< METALLB_ML_SECRET_KEY, as older manifests pass it.
   std::string member_profile;    ///< lan, fast, wan; empty: --ml-wan-config, or a file, says it.
   bool wan_profile = false;      ///< --ml-wan-config
+  std::string memberlist_file = "/etc/metallb/memberlist/config.json";  ///< Need not exist.
   bool ignore_exclude_label = false;
   std::string proxy_health = "localhost:10256/healthz";  ///< Empty: nobody is asked.
   std::string state_folder;                              ///< Empty: nothing is saved.

@@ -30,8 +30,6 @@ namespace {
 // Where MetalLB's manifests mount the ConfigMap metallb-excludel2.
 constexpr const char* kExcludeFile = "/etc/metallb/excludel2.yaml";
 constexpr const char* kExcludeKey = "announcedInterfacesToExclude";
-// Where they mount the ConfigMap metallb-memberlist-config.
-constexpr const char* kMemberlistFile = "/etc/metallb/memberlist/config.json";
 constexpr std::size_t kMaxFileOctets = 1024 * 1024;
 
 absl::StatusOr<NameFilter> LoadExcludedInterfaces() {
@@ -70,14 +68,14 @@ Profile LoadMemberProfile(const Flags& flags, const obs::Logger& log) {
     return *named;
   }
   const Profile profile = flags.wan_profile ? WanProfile() : LanProfile();
-  const auto text = io::ReadFile(kMemberlistFile, kMaxFileOctets);
+  const auto text = io::ReadFile(flags.memberlist_file, kMaxFileOctets);
   if (absl::IsNotFound(text.status())) {
     return profile;
   }
   const auto parsed = text.ok() ? ParseMemberlistConfig(*text) : text.status();
   if (!parsed.ok()) {
     log.Log(obs::Event::kMembershipConfigRefused,
-            StrCat(kMemberlistFile, ": ", std::string(parsed.status().message())));
+            StrCat(flags.memberlist_file, ": ", std::string(parsed.status().message())));
     return profile;
   }
   return *parsed;

@@ -198,13 +198,16 @@ def test_how_the_programs_are_started(default):
         "METALLB_NODE_NAME": "spec.nodeName", "METALLB_HOST": "status.hostIP", "METALLB_POD_NAME": "metadata.name",
         "STENTOR_POD_UID": "metadata.uid", "METALLB_ML_BIND_ADDR": "status.podIP", "METALLB_ML_BIND_PORT": "7946",
         "METALLB_ML_LABELS": "app.kubernetes.io/name=metallb,app.kubernetes.io/component=speaker",
-        "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key"}
+        "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key",
+        "STENTOR_ML_CONFIG_FILE": "/etc/metallb-memberlist/config.json"}
     assert default.pod("speaker")["spec"]["volumes"] == [
         {"name": "state", "emptyDir": {"sizeLimit": "64Mi"}},
         {"name": "memberlist", "secret": {"secretName": "metallb-memberlist", "defaultMode": 0o400}},
+        {"name": "memberlist-config", "configMap": {"name": "metallb-memberlist-config", "optional": True,
+                                                    "defaultMode": 0o400}},
         {"name": "metallb-excludel2", "configMap": {"name": "metallb-excludel2", "defaultMode": 0o400}}]
     assert {mount["mountPath"] for mount in default.container("speaker")["volumeMounts"]} == \
-        {"/etc/ml_secret_key", "/etc/metallb", "/var/lib/stentor"}
+        {"/etc/ml_secret_key", "/etc/metallb-memberlist", "/etc/metallb", "/var/lib/stentor"}
 
 
 ARGUMENTS = {

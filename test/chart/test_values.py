@@ -91,6 +91,8 @@ TOGGLES = {
     "speaker.proxyHealth": ("off", lambda it: "--proxy-health=off" in it.arguments("speaker")),
     "speaker.gratuitousARPInterval": (
         "5m", lambda it: "--gratuitous-arp-interval=5m" in it.arguments("speaker")),
+    "speaker.memberlist.profile": (
+        "fast", lambda it: it.environment("speaker").get("STENTOR_ML_PROFILE") == "fast"),
     "speaker.memberlist.enabled": (
         False, lambda it: not any("ML" in name for part in ("controller", "speaker") for name in it.environment(part))
         and not {("pods", "list"), ("deployments", "get")} & {
@@ -193,6 +195,7 @@ REFUSALS = {
     "a map for a list": (nested({"speaker.tolerations": {"operator": "Exists"}}), ["/speaker/tolerations", "array"]),
     "a list for a map": (nested({"speaker.nodeSelector": ["fast"]}), ["/speaker/nodeSelector", "object"]),
     "no duration": (nested({"prometheus.podMonitor.interval": "often"}), ["/prometheus/podMonitor/interval"]),
+    "no such profile": (nested({"speaker.memberlist.profile": "faster"}), ["/speaker/memberlist/profile"]),
     "a relative path": (nested({"speaker.memberlist.mlSecretKeyPath": "key"}), ["/speaker/memberlist/mlSecretKeyPath"]),
 }
 
