@@ -18,6 +18,13 @@ Change ChangeOf(ChangeKind kind, const Peer& peer, Duration silence = {}) {
           .yields = peer.yields};
 }
 
+std::uint64_t DigestOf(MemberId id, BootId boot, YieldReasons yields) {
+  ByteWriter text;
+  text.U64(id).U64(boot).U16(yields);
+  const crypto::Sha256Digest digest = crypto::Sha256(text.buffer());
+  return ByteReader(digest).U64();
+}
+
 }  // namespace
 
 std::string_view SuspicionCauseName(SuspicionCause cause) noexcept {
@@ -30,6 +37,8 @@ std::string_view SuspicionCauseName(SuspicionCause cause) noexcept {
       return "told_dead";
     case SuspicionCause::kToldSuspect:
       return "told_suspect";
+    case SuspicionCause::kDeaf:
+      return "deaf";
   }
   return "unknown";
 }
@@ -71,7 +80,7 @@ Membership::Membership(Options options, Random random)
       id_(MemberIdOf(node_)),
       boot_(NonZeroRandom()) {
   STENTOR_CHECK(!node_.empty() && node_.size() <= kMaxNodeNameSize) << node_;
-  view_digest_ = ComputeViewDigest();
+  CountSelfInDigest();
 }
 
 Actions Membership::SetPeers(TimePoint now, const std::vector<PeerAddress>& peers) {
@@ -89,9 +98,7 @@ Actions Membership::SetPeers(TimePoint now, const std::vector<PeerAddress>& peer
       }
     }
   }
-  if (RemoveUnlisted(listed, actions)) {
-    ViewChanged(now, actions);
-  }
+  RemoveUnlisted(now, listed, actions);
   if (phase_ == Phase::kNew) {
     next_heartbeat_ = now + profile_.heartbeat_interval;
     Hold(now);
@@ -121,11 +128,12 @@ Peer& Membership::Add(const std::string& node) {
   return peer;
 }
 
-bool Membership::RemoveUnlisted(const std::map<std::string, std::vector<net::IpAddress>>& listed,
-                                Actions& actions) {
+void Membership::RemoveUnlisted(
+    TimePoint now, const std::map<std::string, std::vector<net::IpAddress>>& listed,
+    Actions& actions) {
   bool view_changed = false;
   for (auto it = peers_.begin(); it != peers_.end();) {
-    const Peer& peer = it->second;
+    Peer& peer = it->second;
     if (listed.contains(it->first)) {
       ++it;
       continue;
@@ -136,10 +144,14 @@ bool Membership::RemoveUnlisted(const std::map<std::string, std::vector<net::IpA
       view_changed = true;
     }
     actions.macs_changed |= !peer.macs.empty();
+    view_digest_ -= peer.digest;
+    std::erase(observers_, &peer);
     peers_by_id_.erase(peer.id);
     it = peers_.erase(it);
   }
-  return view_changed;
+  if (view_changed) {
+    ViewChanged(now, nullptr, actions);
+  }
 }
 
 Actions Membership::SetLocalState(TimePoint now, YieldReasons yields) {
@@ -148,7 +160,8 @@ Actions Membership::SetLocalState(TimePoint now, YieldReasons yields) {
     return actions;
   }
   yields_ = yields;
-  ViewChanged(now, actions);
+  ++incarnation_;  // who hears of it from others knows what is newer
+  ViewChanged(now, nullptr, actions);
   if (phase_ != Phase::kNew && leave_ == LeaveState::kNo) {
     TellAll(now, {}, actions);
   }
@@ -199,6 +212,7 @@ Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destinati
                          peer.addresses.end();
     if (matches && peer.state == MemberState::kSuspect) {
       peer.refused = true;
+      Touch(peer);
     } else if (matches && peer.state == MemberState::kAlive && now >= peer.next_hint) {
       peer.next_hint = now + profile_.heartbeat_interval;
       Suspect(now, peer, SuspicionCause::kUnreachable, actions);
@@ -219,7 +233,7 @@ Actions Membership::Leave(TimePoint now) {
   if (actions.send.empty()) {
     CompleteLeave();
   }
-  ViewChanged(now, actions);
+  ViewChanged(now, nullptr, actions);
   return actions;
 }
 
@@ -251,6 +265,7 @@ std::vector<AliveMember> Membership::AliveMembers() const {
 void Membership::Hold(TimePoint now) {
   phase_ = Phase::kHolding;
   hold_until_ = now + profile_.hold_for;
+  confirmed_ = false;
   for (auto& [name, peer] : peers_) {
     peer.fresh = false;
     peer.challenge = 0;
@@ -260,17 +275,20 @@ void Membership::Hold(TimePoint now) {
       peer.state = MemberState::kAlive;
       peer.last_heard = now;
       peer.asked_at.reset();
+      peer.unseen_since.reset();
+      Touch(peer);
     }
   }
 }
 
 void Membership::BecomeReady(TimePoint now, Actions& actions) {
   phase_ = Phase::kReady;
+  ++incarnation_;
   Change change;
   change.kind = ChangeKind::kReady;
   change.node = node_;
   actions.changes.push_back(std::move(change));
-  ViewChanged(now, actions);
+  ViewChanged(now, nullptr, actions);
   TellAll(now, {}, actions);
 }
 
@@ -279,9 +297,11 @@ void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actio
   peer.state = MemberState::kAlive;
   peer.last_heard = now;
   peer.asked_at.reset();
+  peer.unseen_since.reset();
   actions.rival_met |= (peer.yields & kYieldHolding) == 0;
   actions.changes.push_back(ChangeOf(kind, peer));
-  ViewChanged(now, actions);
+  ViewChanged(now, &peer, actions);
+  Touch(peer);
   Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it
   if (healed && !Small()) {
     SendView(now, peer, actions);  // others of its side may live as well
@@ -303,8 +323,10 @@ void Membership::Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Action
   peer.told = cause == SuspicionCause::kToldDead || cause == SuspicionCause::kToldSuspect;
   peer.challenge = 0;  // an echo that was on its way says nothing about now
   peer.relay_nonce = 0;
+  peer.next_helper = random_();
   actions.changes.push_back(ChangeOf(ChangeKind::kSuspected, peer, now - peer.last_heard));
   ProbeRound(now, peer, actions);
+  Touch(peer);
 }
 
 void Membership::DeclareDead(TimePoint now, Peer& peer, Actions& actions) {
@@ -315,7 +337,7 @@ void Membership::DeclareDead(TimePoint now, Peer& peer, Actions& actions) {
   peer.relay_nonce = 0;
   peer.relays.clear();
   actions.changes.push_back(ChangeOf(ChangeKind::kDied, peer, now - peer.last_heard));
-  ViewChanged(now, actions);
+  ViewChanged(now, &peer, actions);
 }
 
 void Membership::SetYields(TimePoint now, Peer& peer, YieldReasons yields, Actions& actions) {
@@ -325,12 +347,15 @@ void Membership::SetYields(TimePoint now, Peer& peer, YieldReasons yields, Actio
   peer.yields = yields;
   if (peer.CountsAsAlive()) {
     actions.changes.push_back(ChangeOf(ChangeKind::kYieldsChanged, peer));
-    ViewChanged(now, actions);
+    ViewChanged(now, &peer, actions);
   }
 }
 
-void Membership::ViewChanged(TimePoint now, Actions& actions) {
-  view_digest_ = ComputeViewDigest();
+void Membership::ViewChanged(TimePoint now, Peer* peer, Actions& actions) {
+  if (peer != nullptr) {
+    CountInDigest(*peer);
+  }
+  CountSelfInDigest();
   view_changed_at_ = now;
   ChooseObservers();
   ++view_version_;
@@ -341,28 +366,20 @@ YieldReasons Membership::LocalYields() const noexcept {
   return static_cast<YieldReasons>(Ready() ? yields_ : yields_ | kYieldHolding);
 }
 
-// A sum, so that a change costs as much as what changed: nobody who is not a member can send a
-// digest, so that it need not withstand more than accidents.
-std::uint64_t Membership::ComputeViewDigest() {
-  const auto digest_of = [](MemberId id, BootId boot, YieldReasons yields) {
-    ByteWriter text;
-    text.U64(id).U64(boot).U16(yields);
-    const crypto::Sha256Digest digest = crypto::Sha256(text.buffer());
-    return ByteReader(digest).U64();
-  };
-  std::uint64_t sum = leave_ == LeaveState::kNo ? digest_of(id_, boot_, LocalYields()) : 0;
-  for (auto& [name, peer] : peers_) {
-    if (!peer.CountsAsAlive() || !peer.session) {
-      continue;
-    }
-    if (peer.digest_boot != peer.session->boot || peer.digest_yields != peer.yields) {
-      peer.digest_boot = peer.session->boot;
-      peer.digest_yields = peer.yields;
-      peer.digest = digest_of(peer.id, peer.session->boot, peer.yields);
-    }
-    sum += peer.digest;
-  }
-  return sum;
+// The digest is a sum, so that a change costs as much as what changed: nobody who is not a member
+// can send one, so that it need not withstand more than accidents.
+void Membership::CountInDigest(Peer& peer) {
+  view_digest_ -= peer.digest;
+  peer.digest = peer.CountsAsAlive() && peer.session
+                    ? DigestOf(peer.id, peer.session->boot, peer.yields)
+                    : 0;
+  view_digest_ += peer.digest;
+}
+
+void Membership::CountSelfInDigest() {
+  view_digest_ -= own_digest_;
+  own_digest_ = leave_ == LeaveState::kNo ? DigestOf(id_, boot_, LocalYields()) : 0;
+  view_digest_ += own_digest_;
 }
 
 }  // namespace stentor::speaker

@@ -211,7 +211,8 @@ class Membership {
 
   // membership.cc: inputs, and who lives
   Peer& Add(const std::string& node);
-  bool RemoveUnlisted(const std::map<std::string, std::vector<net::IpAddress>>& listed,
+  void RemoveUnlisted(TimePoint now,
+                      const std::map<std::string, std::vector<net::IpAddress>>& listed,
                       Actions& actions);
   void Hold(TimePoint now);
   void BecomeReady(TimePoint now, Actions& actions);
@@ -220,7 +221,10 @@ class Membership {
   void Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Actions& actions);
   void DeclareDead(TimePoint now, Peer& peer, Actions& actions);
   void SetYields(TimePoint now, Peer& peer, YieldReasons yields, Actions& actions);
-  void ViewChanged(TimePoint now, Actions& actions);
+  // What was seen of `peer` (of this speaker: null) is not what it was.
+  void ViewChanged(TimePoint now, Peer* peer, Actions& actions);
+  void CountInDigest(Peer& peer);
+  void CountSelfInDigest();
   void CompleteLeave();
 
   // observers.cc: who watches whom, and who is asked in turn
@@ -234,7 +238,10 @@ class Membership {
   // timers.cc: what happens when nothing arrives
   void NoteLateness(TimePoint now, Actions& actions);
   void PollPeer(TimePoint now, Peer& peer, Actions& actions);
+  void Touch(const Peer& peer);
+  [[nodiscard]] TimePoint DeadlineOf(const Peer& peer) const;
   [[nodiscard]] TimePoint SilentAt(const Peer& peer) const;
+  [[nodiscard]] TimePoint DeafAt(const Peer& peer) const;
   [[nodiscard]] TimePoint TellAt(const Peer& peer) const;
   [[nodiscard]] TimePoint DeadAt(const Peer& peer) const;
   void PollLeaving(TimePoint now, Actions& actions);
@@ -254,7 +261,7 @@ class Membership {
   void OnNote(TimePoint now, Peer& from, Peer& about, const Note& note, Actions& actions);
   [[nodiscard]] TimePoint BelievableDeadAt(const Peer& peer) const;
   void OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
-  void OnRelayedAnswer(TimePoint now, const Body& body, Actions& actions);
+  void OnRelayedAnswer(TimePoint now, const Peer& from, const Body& body, Actions& actions);
   void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
   void CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions);
 
@@ -273,7 +280,6 @@ class Membership {
   [[nodiscard]] std::uint64_t NonZeroRandom() const;
 
   [[nodiscard]] YieldReasons LocalYields() const noexcept;
-  [[nodiscard]] std::uint64_t ComputeViewDigest();
 
   const std::string node_;
   const Profile profile_;
@@ -296,14 +302,18 @@ class Membership {
   TimePoint next_heartbeat_{};
   Duration lateness_{};  // how late our timers were at worst, until:
   TimePoint lateness_until_{};
-  std::uint64_t helper_turn_ = 0;
   std::size_t absent_turn_ = 0;
   std::size_t unproven_turn_ = 0;
   std::size_t distant_turn_ = 0;
   std::size_t relays_left_ = 0;  // until the next heartbeat, for what others tell of
   std::size_t suspects_ = 0;     // as of the last Poll()
+  bool confirmed_ = false;       // while holding: a peer sees us
+  std::vector<Peer*> observers_;
+  TimePoint next_peer_deadline_ = TimePoint::max();  // no peer's is earlier
   TimePoint next_ask_everybody_{};
+  TimePoint next_view_{};
   TimePoint view_changed_at_{};
+  std::uint64_t own_digest_ = 0;
   std::uint64_t view_digest_ = 0;
   std::uint64_t view_version_ = 0;
   std::array<std::uint64_t, kMembershipDropCount> drops_{};

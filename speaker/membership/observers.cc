@@ -8,17 +8,22 @@
 /// moment without anybody being missed.
 
 #include <algorithm>
+#include <utility>
 
 #include "speaker/membership/membership.h"
 
 namespace stentor::speaker {
 
 void Membership::ChooseObservers() {
-  std::size_t chosen = 0;
-  const auto choose = [this, &chosen](auto begin, auto end) {
-    for (auto it = begin; it != end; ++it) {
-      it->second->observer = it->second->CountsAsAlive() && chosen < profile_.observers;
-      chosen += it->second->observer ? 1U : 0U;
+  for (Peer* peer : std::exchange(observers_, {})) {
+    peer->observer = false;
+  }
+  const auto choose = [this](auto begin, auto end) {
+    for (auto it = begin; it != end && observers_.size() < profile_.observers; ++it) {
+      if (it->second->CountsAsAlive()) {
+        it->second->observer = true;
+        observers_.push_back(it->second);
+      }
     }
   };
   const auto self = peers_by_id_.upper_bound(id_);
@@ -43,16 +48,20 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
   std::vector<Peer*> absent;
   std::vector<Peer*> unproven;
   std::vector<Peer*> distant;
+  std::vector<Peer*> asked_again;  // one question may be lost
   for (auto& [name, peer] : peers_) {
     if (!peer.CountsAsAlive()) {
       absent.push_back(&peer);
     } else if (!peer.fresh) {
       unproven.push_back(&peer);
-    } else if (!peer.watched && !peer.asked_at) {
+    } else if (!peer.watched && peer.asked_at) {
+      asked_again.push_back(&peer);
+    } else if (!peer.watched) {
       distant.push_back(&peer);
     }
   }
-  const std::vector<Peer*> asked = TakeTurn(distant, Small() ? distant.size() : 1, distant_turn_);
+  std::vector<Peer*> asked = TakeTurn(distant, Small() ? distant.size() : 1, distant_turn_);
+  asked.insert(asked.end(), asked_again.begin(), asked_again.end());
   for (auto& [name, peer] : peers_) {
     const bool due = peer.observer || peer.told_observer;
     if (peer.CountsAsAlive() && peer.fresh && due &&

@@ -23,10 +23,19 @@ enum class SuspicionCause : std::uint8_t {
   kUnreachable,  ///< ICMP said that nobody listens there.
   kToldDead,     ///< Another speaker declared it dead.
   kToldSuspect,  ///< Another speaker's first probes were not answered.
+  kDeaf,         ///< It is heard, but does not hear us: it sees us neither directly nor through others.
 };
 
 /// The label value of `cause`, in snake_case; has static storage.
 [[nodiscard]] std::string_view SuspicionCauseName(SuspicionCause cause) noexcept;
+
+/// What a speaker says of itself in each datagram; datagrams overtake each other.
+struct SelfReport {
+  std::uint16_t yields = 0;
+  std::uint32_t incarnation = 0;
+  KeyId newest_key = 0;
+  bool watched = false;
+};
 
 /// Receiving side of one boot of a peer.
 struct Session {
@@ -34,6 +43,7 @@ struct Session {
   KeyId key = 0;
   Channel channel;
   ReplayWindow seen;
+  SelfReport latest;  // of the newest datagram
 };
 
 /// Somebody who asked us to probe this peer, and wants to hear if it answers.
@@ -68,8 +78,9 @@ struct Peer {
   // Who watches whom. Heartbeats go to observers; of all others a probe asks now and then.
   bool observer = false;  // of this speaker
   bool told_observer = false;
-  bool watched = false;              // by this speaker: its silence says something
+  bool watched = false;               // by this speaker: its silence says something
   std::optional<TimePoint> asked_at;  // of a probe without an answer so far, where it is not watched
+  std::optional<TimePoint> unseen_since;  // its datagrams say since then that it doesn't see us
 
   // What we asked it to echo, and what it asked us to.
   std::uint64_t challenge = 0;
@@ -84,15 +95,14 @@ struct Peer {
   bool told = false;     // others know that we suspect it
   TimePoint next_probe{};
   TimePoint next_hint{};  // no ICMP error counts before: anybody can forge them
+  MemberId next_helper = 0;
+  MemberId good_helper = 0;  // reached it the last time
   std::uint64_t relay_nonce = 0;
   TimePoint relay_nonce_until{};
 
   std::vector<RelayRequest> relays;  // at most one a requester
 
-  // Its part of the view's digest, for as long as its boot and yields are these.
-  std::uint64_t digest_boot = 0;
-  std::uint16_t digest_yields = 0;
-  std::uint64_t digest = 0;
+  std::uint64_t digest = 0;  // its part of the view's digest; 0: it has none
 
   // The last exchange of views with it.
   std::uint64_t compared_ours = 0;

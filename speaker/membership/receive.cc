@@ -96,8 +96,16 @@ std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAd
   if (!body) {
     return MembershipDrop::kMalformed;
   }
-  return known ? OnSession(now, peer, *body, newest, actions)
-               : OnNewBoot(now, peer, *body, actions);
+  if (newest) {
+    slot->latest = {.yields = body->yields,
+                    .incarnation = body->incarnation,
+                    .newest_key = body->newest_key,
+                    .watched = body->watched};
+  }
+  const auto drop = known ? OnSession(now, peer, *body, newest, actions)
+                          : OnNewBoot(now, peer, *body, actions);
+  Touch(peer);
+  return drop;
 }
 
 void Membership::ReportWrongKey(TimePoint now, const net::IpAddress& source, Peer& peer,
@@ -139,10 +147,11 @@ std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, c
   const bool restarted = peer.CountsAsAlive();
   peer.session = std::exchange(peer.pending, std::nullopt);
   peer.fresh = true;
-  peer.incarnation = body.incarnation;
-  peer.yields = body.yields;
-  peer.watched = body.watched;
-  peer.newest_key = body.newest_key;
+  const SelfReport& latest = peer.session->latest;  // what proved it may have been overtaken
+  peer.incarnation = latest.incarnation;
+  peer.yields = latest.yields;
+  peer.watched = latest.watched;
+  peer.newest_key = latest.newest_key;
   Join(now, peer, restarted ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
   AnswerRelays(now, peer, actions);
   OnNews(now, peer, body, actions);
@@ -175,7 +184,7 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
       change.kind = ChangeKind::kLeft;
       change.node = peer.node;
       actions.changes.push_back(std::move(change));
-      ViewChanged(now, actions);
+      ViewChanged(now, &peer, actions);
     }
     Demand(now, peer, actions);  // tells it that we know
     return std::nullopt;
@@ -197,6 +206,11 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
     SetYields(now, peer, body.yields, actions);
     peer.watched = body.watched;
     peer.newest_key = body.newest_key;
+    if (body.seen_boot == boot_) {
+      peer.unseen_since.reset();
+    } else if (!peer.unseen_since) {
+      peer.unseen_since = now;
+    }
   }
   if (peer.state == MemberState::kSuspect) {
     Refute(now, peer, actions);
@@ -221,15 +235,12 @@ void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& ac
     peer.macs = body.macs;
     actions.macs_changed = true;
   }
-  if (phase_ == Phase::kHolding && body.seen_boot == boot_) {
-    BecomeReady(now, actions);
-  }
   switch (body.kind) {
     case MessageKind::kRelayRequest:
       OnRelayRequest(now, peer, body, actions);
       break;
     case MessageKind::kRelayedAnswer:
-      OnRelayedAnswer(now, body, actions);
+      OnRelayedAnswer(now, peer, body, actions);
       break;
     default:
       for (const Note& note : body.notes) {
@@ -242,6 +253,10 @@ void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& ac
       }
   }
   CompareViews(now, peer, body.view_digest, actions);
+  confirmed_ |= body.seen_boot == boot_;
+  if (phase_ == Phase::kHolding && confirmed_ && body.view_digest == view_digest_) {
+    BecomeReady(now, actions);  // whoever may announce what we would is known
+  }
 }
 
 void Membership::OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions) {
@@ -258,11 +273,9 @@ void Membership::OnNote(TimePoint now, Peer& from, Peer& about, const Note& note
                         Actions& actions) {
   const bool same_boot = about.session && about.session->boot == note.boot;
   if (note.state == NoteState::kAlive) {
-    if (same_boot) {
-      about.incarnation = std::max(about.incarnation, note.incarnation);
-    }
     const bool gone = same_boot && about.state == MemberState::kLeft;
-    const bool news = !gone && (!same_boot || !about.CountsAsAlive());
+    const bool news = !gone && (!same_boot || !about.CountsAsAlive() ||
+                                note.incarnation > about.incarnation);
     if (news && Demand(now, about, actions) && relays_left_ > 0) {
       --relays_left_;
       AskRelay(now, from, about, actions);
@@ -285,7 +298,7 @@ void Membership::OnNote(TimePoint now, Peer& from, Peer& about, const Note& note
 // long enough for ourselves, any other has to have left a probe of ours without an answer.
 TimePoint Membership::BelievableDeadAt(const Peer& peer) const {
   if (!peer.watched) {
-    return peer.suspected_at + profile_.refused_for + lateness_;
+    return peer.suspected_at + (profile_.confirm_for - profile_.probe_interval) / 2 + lateness_;
   }
   return std::min(peer.last_heard + profile_.suspect_after + lateness_, DeadAt(peer));
 }
@@ -326,7 +339,8 @@ void Membership::AnswerRelays(TimePoint now, Peer& peer, Actions& actions) {
 
 // The helper echoes our nonce, and the member echoed the helper's challenge: together as good as a
 // fresh echo, but for datagrams that come directly, which still have to bring one.
-void Membership::OnRelayedAnswer(TimePoint now, const Body& body, Actions& actions) {
+void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& body,
+                                 Actions& actions) {
   if (body.notes.size() != 1 || body.notes.front().state != NoteState::kAlive) {
     return;
   }
@@ -340,6 +354,7 @@ void Membership::OnRelayedAnswer(TimePoint now, const Body& body, Actions& actio
     return;
   }
   peer.relay_nonce = 0;
+  peer.good_helper = from.id;
   const bool same_boot = peer.session && peer.session->boot == note.boot;
   if (same_boot && peer.state == MemberState::kLeft) {
     return;
@@ -355,8 +370,10 @@ void Membership::OnRelayedAnswer(TimePoint now, const Body& body, Actions& actio
     peer.fresh = false;
     peer.incarnation = note.incarnation;
   }
-  peer.incarnation = std::max(peer.incarnation, note.incarnation);
-  SetYields(now, peer, note.yields, actions);
+  if (note.incarnation >= peer.incarnation) {
+    peer.incarnation = note.incarnation;
+    SetYields(now, peer, note.yields, actions);
+  }
   if (!same_boot || !was_alive) {
     Join(now, peer, was_alive ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
   } else if (peer.state == MemberState::kSuspect) {
@@ -364,14 +381,15 @@ void Membership::OnRelayedAnswer(TimePoint now, const Body& body, Actions& actio
   }
   peer.last_heard = now;
   peer.asked_at.reset();
+  Touch(peer);
 }
 
 // Two speakers that see different members tell each other what they see. The same difference only
 // now and then: it may be a lasting one, such as a Pod that the API has shown to only one of them.
 void Membership::CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions) {
-  // Of a large view most of what differs is on its way already.
+  // Of a large view most of what differs is on its way already, and each one is costly.
   if (digest == view_digest_ ||
-      (!Small() && now - view_changed_at_ < profile_.heartbeat_interval) ||
+      (!Small() && (now - view_changed_at_ < profile_.heartbeat_interval || now < next_view_)) ||
       (peer.compared_ours == view_digest_ && peer.compared_theirs == digest &&
        now - peer.compared_at < profile_.view_interval)) {
     return;
@@ -379,6 +397,7 @@ void Membership::CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, A
   peer.compared_ours = view_digest_;
   peer.compared_theirs = digest;
   peer.compared_at = now;
+  next_view_ = now + 2 * profile_.heartbeat_interval;
   SendView(now, peer, actions);
 }
 

@@ -53,6 +53,7 @@ void Membership::Send(TimePoint now, Peer& peer, MessageKind kind, Actions& acti
     body.challenge = Challenge(now, peer);
     if (peer.state == MemberState::kAlive && !peer.watched && !peer.asked_at) {
       peer.asked_at = now;
+      Touch(peer);
     }
   }
   body.notes = std::move(notes);

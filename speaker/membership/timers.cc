@@ -33,6 +33,7 @@ Actions Membership::Poll(TimePoint now) {
         return entry.second.state == MemberState::kSuspect;
       }));
   std::vector<Note> told;
+  next_peer_deadline_ = TimePoint::max();
   for (auto& [name, peer] : peers_) {
     const bool was_alive = peer.CountsAsAlive();
     PollPeer(now, peer, actions);
@@ -43,6 +44,7 @@ Actions Membership::Poll(TimePoint now) {
       told.push_back(NoteOf(peer));
       told.back().state = NoteState::kSuspect;
     }
+    Touch(peer);
   }
   if (!told.empty()) {
     AskEverybody(now, actions);
@@ -87,13 +89,18 @@ void Membership::NoteLateness(TimePoint now, Actions& actions) {
   change.node = node_;
   change.silence = late;
   actions.changes.push_back(std::move(change));
-  ViewChanged(now, actions);
+  ViewChanged(now, nullptr, actions);
   for (auto& [name, peer] : peers_) {
     Send(now, peer, MessageKind::kProbe, actions);
   }
 }
 
 void Membership::PollPeer(TimePoint now, Peer& peer, Actions& actions) {
+  if (peer.CountsAsAlive() && now >= DeafAt(peer)) {
+    peer.cause = SuspicionCause::kDeaf;
+    DeclareDead(now, peer, actions);
+    return;
+  }
   if (peer.state == MemberState::kAlive) {
     if (now >= SilentAt(peer)) {
       Suspect(now, peer, SuspicionCause::kSilence, actions);
@@ -113,6 +120,14 @@ TimePoint Membership::SilentAt(const Peer& peer) const {
     return TimePoint::max();
   }
   return (peer.watched ? peer.last_heard : *peer.asked_at) + profile_.suspect_after + lateness_;
+}
+
+// When a peer that we hear is given up because it doesn't hear us, neither directly nor through
+// others: whatever it announces, nobody can ask it.
+TimePoint Membership::DeafAt(const Peer& peer) const {
+  return peer.unseen_since
+             ? *peer.unseen_since + profile_.suspect_after + profile_.confirm_for + lateness_
+             : TimePoint::max();
 }
 
 // When others are to be told of a suspect, so that they ask it as well and need no more time when
@@ -139,8 +154,8 @@ TimePoint Membership::DeadAt(const Peer& peer) const {
   return std::min(silent, refused) + lateness_;
 }
 
-// Asks the suspect, and some others to ask it: other ones each time, in case the way to one of them
-// is what is broken. Of whom another speaker suspects, that one has asked others already; and of
+// Asks the suspect, and some others to ask it: who reached it the last time, and the next ones each
+// time, in case the way to one of them is what is broken. Of whom another speaker suspects, that one has asked others already; and of
 // many at once, the segment is the cause.
 void Membership::ProbeRound(TimePoint now, Peer& peer, Actions& actions) {
   peer.next_probe = now + profile_.probe_interval;
@@ -149,16 +164,28 @@ void Membership::ProbeRound(TimePoint now, Peer& peer, Actions& actions) {
   if (asked_by_others || suspects_ > 2 * profile_.observers) {
     return;
   }
-  std::vector<Peer*> helpers;
-  for (auto& [name, other] : peers_) {
-    if (&other != &peer && other.state == MemberState::kAlive && other.fresh) {
-      helpers.push_back(&other);
+  std::size_t asked = 0;
+  const auto ask = [&](Peer& other) {
+    const bool can = &other != &peer && other.state == MemberState::kAlive && other.fresh;
+    if (can) {
+      AskRelay(now, other, peer, actions);
+      ++asked;
     }
+    return can;
+  };
+  if (const auto good = peers_by_id_.find(peer.good_helper); good != peers_by_id_.end()) {
+    ask(*good->second);
   }
-  const std::size_t count = std::min(profile_.helpers, helpers.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    AskRelay(now, *helpers[helper_turn_++ % helpers.size()], peer, actions);
-  }
+  const auto ask_between = [&](auto begin, auto end) {
+    for (auto it = begin; it != end && asked < profile_.helpers; ++it) {
+      if (it->first != peer.good_helper && ask(*it->second)) {
+        peer.next_helper = it->first + 1;
+      }
+    }
+  };
+  const auto first = peers_by_id_.lower_bound(peer.next_helper);
+  ask_between(first, peers_by_id_.end());
+  ask_between(peers_by_id_.begin(), first);
 }
 
 void Membership::PollLeaving(TimePoint now, Actions& actions) {
@@ -184,18 +211,27 @@ std::optional<TimePoint> Membership::NextDeadline() const {
   if (leave_ == LeaveState::kLeaving) {
     return std::min(next_leave_, leave_until_);
   }
-  TimePoint next = next_heartbeat_;
+  TimePoint next = std::min(next_heartbeat_, next_peer_deadline_);
   if (phase_ == Phase::kHolding) {
     next = std::min(next, hold_until_);
   }
-  for (const auto& [name, peer] : peers_) {
-    if (peer.state == MemberState::kAlive) {
-      next = std::min(next, SilentAt(peer));
-    } else if (peer.state == MemberState::kSuspect) {
-      next = std::min({next, peer.next_probe, TellAt(peer), DeadAt(peer)});
-    }
-  }
   return next;
+}
+
+TimePoint Membership::DeadlineOf(const Peer& peer) const {
+  if (peer.state == MemberState::kAlive) {
+    return std::min(SilentAt(peer), DeafAt(peer));
+  }
+  if (peer.state == MemberState::kSuspect) {
+    return std::min({peer.next_probe, TellAt(peer), DeadAt(peer), DeafAt(peer)});
+  }
+  return TimePoint::max();
+}
+
+// Keeps NextDeadline() from looking at every peer after each datagram. What is heard only makes
+// deadlines later, so that the next Poll() may come for nothing.
+void Membership::Touch(const Peer& peer) {
+  next_peer_deadline_ = std::min(next_peer_deadline_, DeadlineOf(peer));
 }
 
 }  // namespace stentor::speaker
