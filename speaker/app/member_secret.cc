@@ -81,7 +81,13 @@ void MemberSecret::Look() {
   }
   if (rotation_->Poll(loop_.Now(), all_hold_newest_())) {
     changed = true;
-    log_.Log(obs::Event::kMembershipKeyRetired, "the former memberlist key is not accepted any more");
+    log_.Log(obs::Event::kMembershipKeyRetired,
+             "the former memberlist key is not accepted any more");
+  }
+  if (rotation_->TakeOverdue(loop_.Now())) {
+    log_.Log(obs::Event::kMembershipKeyStillInUse,
+             "a living speaker still does not have the new memberlist key; the former one stays "
+             "accepted until it has");
   }
   if (changed) {
     on_change_();

@@ -129,8 +129,8 @@ void Members::OnReadable() {
         }
         Carry(actions);
       },
-      [this](const net::IpAddress& destination) {
-        Carry(membership_.OnUnreachable(loop_.Now(), destination));
+      [this](const net::IpAddress& destination, Bytes quoted) {
+        Carry(membership_.OnUnreachable(loop_.Now(), destination, quoted));
       });
 }
 

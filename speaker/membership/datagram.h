@@ -85,7 +85,7 @@ struct Note {
 /// The sealed part.
 struct Body {
   MessageKind kind = MessageKind::kHeartbeat;
-  bool watched = false;      ///< The recipient is an observer of the sender: it gets all heartbeats.
+  bool watched = false;  ///< The recipient is an observer of the sender: it gets all heartbeats.
   std::uint16_t yields = 0;  ///< The sender's own.
   std::uint32_t incarnation = 0;
   KeyId newest_key = 0;  ///< Under which the sender would seal to those who know it.

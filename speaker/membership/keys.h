@@ -80,6 +80,8 @@ class ReplayWindow {
   [[nodiscard]] bool IsNewest(std::uint64_t counter) const noexcept { return counter > highest_; }
   /// Marks it as seen. Only for datagrams that proved authentic.
   void Mark(std::uint64_t counter) noexcept;
+  /// Takes all up to the highest that was marked for seen.
+  void Close() noexcept { seen_ = ~std::uint64_t{0}; }
 
  private:
   std::uint64_t highest_ = 0;

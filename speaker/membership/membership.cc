@@ -18,6 +18,9 @@ Change ChangeOf(ChangeKind kind, const Peer& peer, Duration silence = {}) {
           .yields = peer.yields};
 }
 
+// An ICMP error quotes one of the last datagrams: of more than six seconds, whatever the profile.
+constexpr std::uint64_t kRecentDatagrams = 64;
+
 std::uint64_t DigestOf(MemberId id, BootId boot, YieldReasons yields) {
   ByteWriter text;
   text.U64(id).U64(boot).U16(yields);
@@ -128,9 +131,9 @@ Peer& Membership::Add(const std::string& node) {
   return peer;
 }
 
-void Membership::RemoveUnlisted(
-    TimePoint now, const std::map<std::string, std::vector<net::IpAddress>>& listed,
-    Actions& actions) {
+void Membership::RemoveUnlisted(TimePoint now,
+                                const std::map<std::string, std::vector<net::IpAddress>>& listed,
+                                Actions& actions) {
   bool view_changed = false;
   for (auto it = peers_.begin(); it != peers_.end();) {
     Peer& peer = it->second;
@@ -202,7 +205,15 @@ bool Membership::AllHoldNewestSecret() const {
   });
 }
 
-Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destination) {
+// Of this boot, and not long ago.
+bool Membership::WasSentTo(const Peer& peer, Bytes quoted) const {
+  const auto decoded = DecodeHeader(quoted);
+  const Header* const header = std::get_if<Header>(&decoded);
+  return header != nullptr && header->node == node_ && header->boot == boot_ &&
+         header->counter <= peer.sent && peer.sent - header->counter < kRecentDatagrams;
+}
+
+Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destination, Bytes quoted) {
   Actions actions;
   if (leave_ != LeaveState::kNo) {
     return actions;
@@ -210,10 +221,13 @@ Actions Membership::OnUnreachable(TimePoint now, const net::IpAddress& destinati
   for (auto& [name, peer] : peers_) {
     const bool matches = std::find(peer.addresses.begin(), peer.addresses.end(), destination) !=
                          peer.addresses.end();
-    if (matches && peer.state == MemberState::kSuspect) {
+    if (!matches || !WasSentTo(peer, quoted)) {
+      continue;
+    }
+    if (peer.state == MemberState::kSuspect) {
       peer.refused = true;
       Touch(peer);
-    } else if (matches && peer.state == MemberState::kAlive && now >= peer.next_hint) {
+    } else if (peer.state == MemberState::kAlive && now >= peer.next_hint) {
       peer.next_hint = now + profile_.heartbeat_interval;
       Suspect(now, peer, SuspicionCause::kUnreachable, actions);
     }
@@ -265,6 +279,7 @@ std::vector<AliveMember> Membership::AliveMembers() const {
 void Membership::Hold(TimePoint now) {
   phase_ = Phase::kHolding;
   hold_until_ = now + profile_.hold_for;
+  holding_since_ = now;
   confirmed_ = false;
   for (auto& [name, peer] : peers_) {
     peer.fresh = false;
@@ -283,6 +298,7 @@ void Membership::Hold(TimePoint now) {
 
 void Membership::BecomeReady(TimePoint now, Actions& actions) {
   phase_ = Phase::kReady;
+  paused_ = false;
   ++incarnation_;
   Change change;
   change.kind = ChangeKind::kReady;
@@ -303,7 +319,8 @@ void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actio
   ViewChanged(now, &peer, actions);
   Touch(peer);
   Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it
-  if (healed && !Small()) {
+  if (healed && !Small() && now >= next_view_) {
+    next_view_ = now + 2 * profile_.heartbeat_interval;
     SendView(now, peer, actions);  // others of its side may live as well
   }
 }
@@ -321,6 +338,7 @@ void Membership::Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Action
   peer.suspected_at = now;
   peer.refused = cause == SuspicionCause::kUnreachable;
   peer.told = cause == SuspicionCause::kToldDead || cause == SuspicionCause::kToldSuspect;
+  peer.told_dead = cause == SuspicionCause::kToldDead;
   peer.challenge = 0;  // an echo that was on its way says nothing about now
   peer.relay_nonce = 0;
   peer.next_helper = random_();
@@ -363,16 +381,15 @@ void Membership::ViewChanged(TimePoint now, Peer* peer, Actions& actions) {
 }
 
 YieldReasons Membership::LocalYields() const noexcept {
-  return static_cast<YieldReasons>(Ready() ? yields_ : yields_ | kYieldHolding);
+  return static_cast<YieldReasons>(Ready() || paused_ ? yields_ : yields_ | kYieldHolding);
 }
 
 // The digest is a sum, so that a change costs as much as what changed: nobody who is not a member
 // can send one, so that it need not withstand more than accidents.
 void Membership::CountInDigest(Peer& peer) {
   view_digest_ -= peer.digest;
-  peer.digest = peer.CountsAsAlive() && peer.session
-                    ? DigestOf(peer.id, peer.session->boot, peer.yields)
-                    : 0;
+  peer.digest =
+      peer.CountsAsAlive() && peer.session ? DigestOf(peer.id, peer.session->boot, peer.yields) : 0;
   view_digest_ += peer.digest;
 }
 

@@ -51,9 +51,9 @@ namespace stentor::speaker {
 /// Values are on the wire: added, never renumbered.
 enum YieldReason : std::uint16_t {
   kYieldsNothing = 0,
-  kYieldStarting = 1U << 0U,  ///< Has not read the API's objects yet.
-  kYieldHolding = 1U << 1U,   ///< Waits for a peer after a start or a pause. Set by Membership.
-  kYieldStopping = 1U << 2U,  ///< Was asked to stop and still answers.
+  kYieldStarting = 1U << 0U,        ///< Has not read the API's objects yet.
+  kYieldHolding = 1U << 1U,         ///< Waits for a peer after a start. Set by Membership.
+  kYieldStopping = 1U << 2U,        ///< Was asked to stop and still answers.
   kYieldProxyUnhealthy = 1U << 3U,  ///< Nothing on its node forwards to pods.
   kYieldNoCarrier = 1U << 4U,       ///< Its links are down.
   kYieldConflict = 1U << 5U,        ///< Found an address in use by another host (strict).
@@ -159,9 +159,11 @@ class Membership {
   /// nothing but a counter.
   [[nodiscard]] Actions OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram);
 
-  /// ICMP says that nobody listens at a peer's address. A hint only: anybody can forge it, so it
-  /// makes a suspect, which is probed.
-  [[nodiscard]] Actions OnUnreachable(TimePoint now, const net::IpAddress& destination);
+  /// ICMP says that nobody listens at a peer's address; `quoted` is what it says of the datagram
+  /// that caused it. A hint only, since who sees our datagrams can forge it: it makes a suspect,
+  /// which is probed. One that doesn't quote a recent datagram of this boot is not looked at.
+  [[nodiscard]] Actions OnUnreachable(TimePoint now, const net::IpAddress& destination,
+                                      Bytes quoted);
 
   /// Finds out whether this speaker was paused; Poll() and OnDatagram() do so too. To be called
   /// before anything else that may have waited meanwhile, such as ARP requests. Cheap; unless it
@@ -233,7 +235,10 @@ class Membership {
                                                    std::size_t& turn);
   void SendHeartbeats(TimePoint now, Actions& actions);
   void AskEverybody(TimePoint now, Actions& actions);
+  [[nodiscard]] bool IsAskedNow(const Peer& absent) const;
   [[nodiscard]] bool Small() const noexcept { return peers_.size() <= profile_.observers; }
+  // So large that not everybody can do something at once.
+  [[nodiscard]] bool Large() const noexcept { return peers_.size() > 4 * profile_.observers; }
 
   // timers.cc: what happens when nothing arrives
   void NoteLateness(TimePoint now, Actions& actions);
@@ -254,12 +259,13 @@ class Membership {
                                                         bool newest, Actions& actions);
   [[nodiscard]] std::optional<MembershipDrop> OnNewBoot(TimePoint now, Peer& peer, const Body& body,
                                                         Actions& actions);
+  [[nodiscard]] bool WasSentTo(const Peer& peer, Bytes quoted) const;
   void ReportWrongKey(TimePoint now, const net::IpAddress& source, Peer& peer, Actions& actions);
   [[nodiscard]] bool ConsumeEcho(TimePoint now, Peer& peer, std::uint64_t echo);
+  void TakeReport(TimePoint now, Peer& peer, Actions& actions);
   void OnNews(TimePoint now, Peer& peer, const Body& body, Actions& actions);
   void OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions);
   void OnNote(TimePoint now, Peer& from, Peer& about, const Note& note, Actions& actions);
-  [[nodiscard]] TimePoint BelievableDeadAt(const Peer& peer) const;
   void OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
   void OnRelayedAnswer(TimePoint now, const Peer& from, const Body& body, Actions& actions);
   void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
@@ -296,11 +302,14 @@ class Membership {
   std::uint64_t counter_floor_ = 0;  // no peer's send counter may start below: see Peer::sent
   Phase phase_ = Phase::kNew;
   LeaveState leave_ = LeaveState::kNo;
+  TimePoint holding_since_{};
   TimePoint hold_until_{};
   TimePoint leave_until_{};
   TimePoint next_leave_{};
   TimePoint next_heartbeat_{};
-  Duration lateness_{};  // how late our timers were at worst, until:
+  std::uint64_t heartbeats_ = 0;
+  TimePoint other_key_at_{};  // a listed node's datagram was sealed under another secret
+  Duration lateness_{};       // how late our timers were at worst, until:
   TimePoint lateness_until_{};
   std::size_t absent_turn_ = 0;
   std::size_t unproven_turn_ = 0;
@@ -308,6 +317,7 @@ class Membership {
   std::size_t relays_left_ = 0;  // until the next heartbeat, for what others tell of
   std::size_t suspects_ = 0;     // as of the last Poll()
   bool confirmed_ = false;       // while holding: a peer sees us
+  bool paused_ = false;          // that is why we hold
   std::vector<Peer*> observers_;
   TimePoint next_peer_deadline_ = TimePoint::max();  // no peer's is earlier
   TimePoint next_ask_everybody_{};

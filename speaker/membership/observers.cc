@@ -31,6 +31,13 @@ void Membership::ChooseObservers() {
   choose(peers_by_id_.begin(), self);
 }
 
+// An absent member is asked by everybody at each heartbeat only as long as these are not many; in a
+// larger cluster by about 32, and who meets it first tells the others.
+bool Membership::IsAskedNow(const Peer& absent) const {
+  const std::uint64_t turns = 1 + peers_.size() / (4 * profile_.observers);
+  return (heartbeats_ + (id_ ^ absent.id)) % turns == 0;
+}
+
 // The next `count` of `all`, each in its turn.
 std::vector<Peer*> Membership::TakeTurn(const std::vector<Peer*>& all, std::size_t count,
                                         std::size_t& turn) {
@@ -48,13 +55,15 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
   std::vector<Peer*> absent;
   std::vector<Peer*> unproven;
   std::vector<Peer*> distant;
-  std::vector<Peer*> asked_again;  // one question may be lost
+  std::vector<Peer*> asked_again;  // one question may be lost, or the answer
   for (auto& [name, peer] : peers_) {
     if (!peer.CountsAsAlive()) {
-      absent.push_back(&peer);
+      if (IsAskedNow(peer)) {
+        absent.push_back(&peer);
+      }
     } else if (!peer.fresh) {
       unproven.push_back(&peer);
-    } else if (!peer.watched && peer.asked_at) {
+    } else if (peer.unseen_since || (!peer.watched && peer.asked_at)) {
       asked_again.push_back(&peer);
     } else if (!peer.watched) {
       distant.push_back(&peer);

@@ -4,6 +4,7 @@
 /// \file
 /// What a speaker knows about one other speaker. Used by Membership alone.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,7 +24,7 @@ enum class SuspicionCause : std::uint8_t {
   kUnreachable,  ///< ICMP said that nobody listens there.
   kToldDead,     ///< Another speaker declared it dead.
   kToldSuspect,  ///< Another speaker's first probes were not answered.
-  kDeaf,         ///< It is heard, but does not hear us: it sees us neither directly nor through others.
+  kDeaf,  ///< It is heard, but does not hear us: it sees us neither directly nor through others.
 };
 
 /// The label value of `cause`, in snake_case; has static storage.
@@ -35,6 +36,7 @@ struct SelfReport {
   std::uint32_t incarnation = 0;
   KeyId newest_key = 0;
   bool watched = false;
+  bool sees_us = false;
 };
 
 /// Receiving side of one boot of a peer.
@@ -43,7 +45,8 @@ struct Session {
   KeyId key = 0;
   Channel channel;
   ReplayWindow seen;
-  SelfReport latest;  // of the newest datagram
+  SelfReport latest;            // of the newest datagram
+  std::uint64_t owed_echo = 0;  // what it asked us to echo
 };
 
 /// Somebody who asked us to probe this peer, and wants to hear if it answers.
@@ -58,8 +61,8 @@ struct Peer {
   MemberId id = 0;
   std::vector<net::IpAddress> addresses;
 
-  // Sending. The counter is the nonce: it never repeats for this peer's keys, also when the peer was
-  // removed and came back (Membership::counter_floor_).
+  // Sending. The counter is the nonce: it never repeats for this peer's keys, also when the peer
+  // was removed and came back (Membership::counter_floor_).
   std::vector<Channel> outgoing;  // one for each key of the keyring, in its order
   std::uint64_t sent = 0;
   KeyId newest_key = 0;  // that it holds, as it says; 0: not known
@@ -67,6 +70,7 @@ struct Peer {
   // Receiving: the boot that proved itself, and another one that is trying to.
   std::optional<Session> session;
   std::optional<Session> pending;
+  std::array<BootId, 4> former_boots{};  // that were proven once: recordings, if they come again
 
   MemberState state = MemberState::kUnknown;
   std::uint32_t incarnation = 0;
@@ -78,21 +82,23 @@ struct Peer {
   // Who watches whom. Heartbeats go to observers; of all others a probe asks now and then.
   bool observer = false;  // of this speaker
   bool told_observer = false;
-  bool watched = false;               // by this speaker: its silence says something
-  std::optional<TimePoint> asked_at;  // of a probe without an answer so far, where it is not watched
+  bool watched = false;  // by this speaker: its silence says something
+  std::optional<TimePoint>
+      asked_at;  // of a probe without an answer so far, where it is not watched
   std::optional<TimePoint> unseen_since;  // its datagrams say since then that it doesn't see us
+  bool has_seen_us = false;               // before that, under this boot
 
-  // What we asked it to echo, and what it asked us to.
+  // What we asked it to echo.
   std::uint64_t challenge = 0;
   TimePoint challenged_at{};
   TimePoint next_demand{};
-  std::uint64_t owed_echo = 0;
 
   // Suspicion.
   SuspicionCause cause = SuspicionCause::kSilence;
   TimePoint suspected_at{};
-  bool refused = false;  // ICMP said so
-  bool told = false;     // others know that we suspect it
+  bool refused = false;    // ICMP said so
+  bool told = false;       // others know that we suspect it
+  bool told_dead = false;  // another speaker says so
   TimePoint next_probe{};
   TimePoint next_hint{};  // no ICMP error counts before: anybody can forge them
   MemberId next_helper = 0;

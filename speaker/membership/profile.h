@@ -20,15 +20,15 @@ struct Profile {
   Duration suspect_after{};       ///< Silence after which a peer is suspected; > 2 intervals.
   Duration probe_interval{};      ///< Between rounds of direct and indirect probes of a suspect.
   Duration confirm_for{};         ///< A suspect that no probe reached for so long is dead.
-  Duration refused_for{};         ///< A suspect whose host refuses our probes is dead after so long,
-                                  ///< where it has also missed a heartbeat.
-  std::size_t helpers = 3;        ///< Peers asked in each round to probe a suspect as well.
-  std::size_t observers = 8;      ///< How many watch each speaker; all do where there are no more.
-  Duration late_after{};          ///< A timer that is later than this makes us more patient.
-  Duration late_memory{};         ///< For so long afterwards.
-  Duration paused_after{};        ///< A timer that is later than this means that peers may have
-                                  ///< given us up: below suspect_after + confirm_for - interval.
-  Duration hold_for{};            ///< How long to wait for a peer after a start or a pause.
+  Duration refused_for{};     ///< A suspect whose host refuses our probes is dead after so long,
+                              ///< where it has also missed a heartbeat.
+  std::size_t helpers = 3;    ///< Peers asked in each round to probe a suspect as well.
+  std::size_t observers = 8;  ///< How many watch each speaker; all do where there are no more.
+  Duration late_after{};      ///< A timer that is later than this makes us more patient.
+  Duration late_memory{};     ///< For so long afterwards.
+  Duration paused_after{};    ///< A timer that is later than this means that peers may have
+                              ///< given us up: below suspect_after + confirm_for - interval.
+  Duration hold_for{};        ///< How long to wait for a peer after a start or a pause.
   Duration challenge_lifetime{};  ///< A challenge older than this is not accepted any more.
   Duration leave_for{};      ///< How long "leaving" is repeated to those who have not confirmed.
   Duration view_interval{};  ///< Between two exchanges of the same two differing views.

@@ -27,7 +27,7 @@ bool Lists(const Peer& peer, const net::IpAddress& address) {
 
 Actions Membership::OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram) {
   Actions actions;
-  if (leave_ != LeaveState::kComplete) {
+  if (leave_ == LeaveState::kNo) {
     NoteLateness(now, actions);
   }
   actions.dropped = Receive(now, source, datagram, actions);
@@ -63,6 +63,10 @@ std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAd
   const auto same_boot = [&header](const std::optional<Session>& s) {
     return s && s->boot == header.boot;
   };
+  if (std::find(peer.former_boots.begin(), peer.former_boots.end(), header.boot) !=
+      peer.former_boots.end()) {
+    return MembershipDrop::kReplay;
+  }
   const bool known = same_boot(peer.session);
   std::optional<Session>& slot = known ? peer.session : peer.pending;
   if (same_boot(slot) && !slot->seen.IsNew(header.counter)) {
@@ -100,18 +104,23 @@ std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAd
     slot->latest = {.yields = body->yields,
                     .incarnation = body->incarnation,
                     .newest_key = body->newest_key,
-                    .watched = body->watched};
+                    .watched = body->watched,
+                    .sees_us = body->seen_boot == boot_};
   }
-  const auto drop = known ? OnSession(now, peer, *body, newest, actions)
-                          : OnNewBoot(now, peer, *body, actions);
+  const auto drop =
+      known ? OnSession(now, peer, *body, newest, actions) : OnNewBoot(now, peer, *body, actions);
   Touch(peer);
   return drop;
 }
 
 void Membership::ReportWrongKey(TimePoint now, const net::IpAddress& source, Peer& peer,
                                 Actions& actions) {
+  if (!Lists(peer, source)) {
+    return;
+  }
+  other_key_at_ = now;
   // Who is alive has our key; the same bytes in its name are then somebody else's.
-  if (peer.CountsAsAlive() || !Lists(peer, source) ||
+  if (peer.CountsAsAlive() ||
       (peer.key_reported_at && now - *peer.key_reported_at < kKeyReportInterval)) {
     return;
   }
@@ -138,20 +147,25 @@ std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, c
     return MembershipDrop::kUnconfirmedBoot;
   }
   if (body.challenge != 0) {
-    peer.owed_echo = body.challenge;
+    peer.pending->owed_echo = body.challenge;
   }
   if (!ConsumeEcho(now, peer, body.echo)) {
     Demand(now, peer, actions);
     return MembershipDrop::kUnconfirmedBoot;
   }
   const bool restarted = peer.CountsAsAlive();
+  if (peer.session) {
+    std::rotate(peer.former_boots.begin(), peer.former_boots.end() - 1, peer.former_boots.end());
+    peer.former_boots.front() = peer.session->boot;
+  }
   peer.session = std::exchange(peer.pending, std::nullopt);
+  peer.session->seen.Close();
   peer.fresh = true;
-  const SelfReport& latest = peer.session->latest;  // what proved it may have been overtaken
-  peer.incarnation = latest.incarnation;
-  peer.yields = latest.yields;
-  peer.watched = latest.watched;
-  peer.newest_key = latest.newest_key;
+  peer.has_seen_us = false;
+  peer.unseen_since.reset();
+  peer.incarnation = 0;
+  peer.yields = peer.session->latest.yields;
+  TakeReport(now, peer, actions);  // what proved it may have been overtaken
   Join(now, peer, restarted ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
   AnswerRelays(now, peer, actions);
   OnNews(now, peer, body, actions);
@@ -164,7 +178,8 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
   if (leave_ != LeaveState::kNo) {
     peer.left_confirmed |= body.seen_boot != boot_;
     if (!peer.left_confirmed && body.challenge != 0) {
-      peer.owed_echo = body.challenge;  // our goodbye could be a recording, for all that it knows
+      peer.session->owed_echo =
+          body.challenge;  // our goodbye could be a recording, for all that it knows
       Send(now, peer, MessageKind::kLeaving, actions);
     }
     const bool all = std::all_of(peers_.begin(), peers_.end(), [](const auto& entry) {
@@ -193,24 +208,17 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
     return MembershipDrop::kUnconfirmedBoot;  // on its way while it left; it comes back as another
   }
   if (body.challenge != 0) {
-    peer.owed_echo = body.challenge;
+    peer.session->owed_echo = body.challenge;
   }
+  const bool again = proved && !peer.fresh;
   peer.fresh |= proved;
   if (!peer.fresh) {
     Demand(now, peer, actions);
     return MembershipDrop::kUnconfirmedBoot;
   }
 
-  peer.incarnation = std::max(peer.incarnation, body.incarnation);
-  if (newest) {
-    SetYields(now, peer, body.yields, actions);
-    peer.watched = body.watched;
-    peer.newest_key = body.newest_key;
-    if (body.seen_boot == boot_) {
-      peer.unseen_since.reset();
-    } else if (!peer.unseen_since) {
-      peer.unseen_since = now;
-    }
+  if (newest || again) {
+    TakeReport(now, peer, actions);
   }
   if (peer.state == MemberState::kSuspect) {
     Refute(now, peer, actions);
@@ -222,11 +230,29 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
   if (proved) {
     AnswerRelays(now, peer, actions);
   }
-  if (peer.owed_echo != 0) {
+  if (peer.session->owed_echo != 0) {
     Send(now, peer, MessageKind::kAnswer, actions);
   }
   OnNews(now, peer, body, actions);
   return std::nullopt;
+}
+
+// What the newest datagram of a proven boot says of its sender.
+void Membership::TakeReport(TimePoint now, Peer& peer, Actions& actions) {
+  const SelfReport& report = peer.session->latest;
+  peer.incarnation = std::max(peer.incarnation, report.incarnation);
+  SetYields(now, peer, report.yields, actions);
+  peer.watched = report.watched;
+  peer.newest_key = report.newest_key;
+  if (report.sees_us) {
+    // It had given us up, and not we it: somebody else may have announced what is ours.
+    actions.rival_met |= peer.unseen_since && peer.has_seen_us;
+    peer.has_seen_us = true;
+    peer.unseen_since.reset();
+  } else if (!peer.unseen_since) {
+    peer.unseen_since = now;
+    Demand(now, peer, actions);
+  }
 }
 
 // What a proven member tells beyond its own life.
@@ -254,8 +280,10 @@ void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& ac
   }
   CompareViews(now, peer, body.view_digest, actions);
   confirmed_ |= body.seen_boot == boot_;
-  if (phase_ == Phase::kHolding && confirmed_ && body.view_digest == view_digest_) {
-    BecomeReady(now, actions);  // whoever may announce what we would is known
+  // After a start, whoever may announce what we would has to be known; after a pause, silence is
+  // worse.
+  if (phase_ == Phase::kHolding && confirmed_ && (paused_ || body.view_digest == view_digest_)) {
+    BecomeReady(now, actions);
   }
 }
 
@@ -265,6 +293,7 @@ void Membership::OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actio
     return;
   }
   incarnation_ = note.incarnation + 1;
+  actions.rival_met |= note.state == NoteState::kDead;
   TellAll(now, {}, actions);
 }
 
@@ -274,8 +303,8 @@ void Membership::OnNote(TimePoint now, Peer& from, Peer& about, const Note& note
   const bool same_boot = about.session && about.session->boot == note.boot;
   if (note.state == NoteState::kAlive) {
     const bool gone = same_boot && about.state == MemberState::kLeft;
-    const bool news = !gone && (!same_boot || !about.CountsAsAlive() ||
-                                note.incarnation > about.incarnation);
+    const bool news =
+        !gone && (!same_boot || !about.CountsAsAlive() || note.incarnation > about.incarnation);
     if (news && Demand(now, about, actions) && relays_left_ > 0) {
       --relays_left_;
       AskRelay(now, from, about, actions);
@@ -288,19 +317,14 @@ void Membership::OnNote(TimePoint now, Peer& from, Peer& about, const Note& note
   const bool dead = note.state != NoteState::kSuspect;
   if (about.state == MemberState::kAlive) {
     Suspect(now, about, dead ? SuspicionCause::kToldDead : SuspicionCause::kToldSuspect, actions);
-  } else if (dead && now >= BelievableDeadAt(about)) {
-    about.cause = SuspicionCause::kToldDead;
-    DeclareDead(now, about, actions);
+  } else if (dead) {
+    about.told_dead = true;
+    if (now >= DeadAt(about)) {
+      about.cause = SuspicionCause::kToldDead;
+      DeclareDead(now, about, actions);
+    }
+    Touch(about);
   }
-}
-
-// From when on a suspect is dead if another speaker says so: whom we watch has to have been silent
-// long enough for ourselves, any other has to have left a probe of ours without an answer.
-TimePoint Membership::BelievableDeadAt(const Peer& peer) const {
-  if (!peer.watched) {
-    return peer.suspected_at + (profile_.confirm_for - profile_.probe_interval) / 2 + lateness_;
-  }
-  return std::min(peer.last_heard + profile_.suspect_after + lateness_, DeadAt(peer));
 }
 
 void Membership::OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions) {
@@ -312,6 +336,10 @@ void Membership::OnRelayRequest(TimePoint now, Peer& from, const Body& body, Act
     return;
   }
   Peer& target = *about->second;
+  std::erase_if(target.relays, [now](const RelayRequest& r) { return now > r.expires; });
+  if (target.relays.empty() && now - target.challenged_at > profile_.probe_interval) {
+    target.challenge = 0;  // its echo might be on its way since before it was suspected
+  }
   auto request = std::find_if(target.relays.begin(), target.relays.end(),
                               [&from](const RelayRequest& r) { return r.requester == from.node; });
   if (request == target.relays.end()) {
@@ -368,6 +396,8 @@ void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& bo
         keyring_.MakeChannel(keyring_.sealing_key(), note.boot, peer.node, node_);
     peer.pending.reset();
     peer.fresh = false;
+    peer.has_seen_us = false;
+    peer.unseen_since.reset();
     peer.incarnation = note.incarnation;
   }
   if (note.incarnation >= peer.incarnation) {

@@ -8,7 +8,7 @@ namespace stentor::speaker {
 namespace {
 
 constexpr Duration kKeepAfterAllHold = std::chrono::minutes(1);
-constexpr Duration kKeepAtMost = std::chrono::minutes(15);
+constexpr Duration kOverdueAfter = std::chrono::minutes(15);
 
 }  // namespace
 
@@ -26,6 +26,7 @@ bool SecretRotation::Update(TimePoint now, const std::string& secret, const std:
     former_ = std::exchange(secret_, secret);
     since_ = now;
     all_since_.reset();
+    overdue_told_ = false;
   }
   former_is_given_ = !former.empty() && former != secret_;
   if (former_is_given_) {
@@ -45,13 +46,18 @@ bool SecretRotation::Poll(TimePoint now, bool all_hold_newest) {
   } else if (!all_since_) {
     all_since_ = now;
   }
-  const bool done = all_since_ && now - *all_since_ >= kKeepAfterAllHold;
-  if (!done && now - *since_ < kKeepAtMost) {
+  if (!all_since_ || now - *all_since_ < kKeepAfterAllHold) {
     return false;
   }
   former_.clear();
   since_.reset();
   return true;
+}
+
+bool SecretRotation::TakeOverdue(TimePoint now) {
+  const bool overdue = !former_.empty() && !former_is_given_ && since_ &&
+                       now - *since_ >= kOverdueAfter && !all_since_;
+  return overdue && !std::exchange(overdue_told_, true);
 }
 
 std::vector<std::string> SecretRotation::secrets() const {

@@ -12,7 +12,7 @@ namespace stentor::speaker {
 /// Which secrets are in force while the shared one is replaced: kubelets bring a changed Secret to
 /// their nodes one after the other, within a minute or two, and speakers have to understand each
 /// other meanwhile. The former one goes when all living members have held the new one for a minute,
-/// so that who starts just then is not shut out, and after a quarter of an hour in any case.
+/// so that who starts just then is not shut out.
 class SecretRotation {
  public:
   /// `former` opens what those seal who don't have `secret` yet; empty for none.
@@ -28,8 +28,8 @@ class SecretRotation {
   /// For Membership::SetSecrets(): at most two.
   [[nodiscard]] std::vector<std::string> secrets() const;
 
-  /// Whether two are in force.
-  [[nodiscard]] bool rotating() const noexcept { return !former_.empty(); }
+  /// Whether the former one has been needed for so long that somebody should look why. True once.
+  [[nodiscard]] bool TakeOverdue(TimePoint now);
 
  private:
   std::string secret_;
@@ -37,6 +37,7 @@ class SecretRotation {
   bool former_is_given_ = false;    // by the Secret itself: it stays as long as it says so
   std::optional<TimePoint> since_;  // when the former one became that
   std::optional<TimePoint> all_since_;
+  bool overdue_told_ = false;
 };
 
 }  // namespace stentor::speaker

@@ -19,7 +19,11 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
   body.macs = macs_;
-  body.echo = std::exchange(peer.owed_echo, 0);
+  for (std::optional<Session>* session : {&peer.session, &peer.pending}) {
+    if (body.echo == 0 && *session) {
+      body.echo = std::exchange((*session)->owed_echo, 0);
+    }
+  }
   ++peer.sent;
   const std::size_t key = SealingKey(peer);
   std::vector<std::byte> datagram =
@@ -40,9 +44,8 @@ void Membership::MakeOutgoing(Peer& peer) const {
 // The newest key that it holds; of a peer that is not known well enough, each one in turn.
 std::size_t Membership::SealingKey(const Peer& peer) const {
   const auto held = std::find(keys_.begin(), keys_.end(), peer.newest_key);
-  return peer.fresh && held != keys_.end()
-             ? static_cast<std::size_t>(held - keys_.begin())
-             : peer.sent % keys_.size();
+  return peer.fresh && held != keys_.end() ? static_cast<std::size_t>(held - keys_.begin())
+                                           : peer.sent % keys_.size();
 }
 
 void Membership::Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,

@@ -4,11 +4,19 @@
 /// Membership: what happens when nothing arrives.
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "speaker/membership/membership.h"
 
 namespace stentor::speaker {
+namespace {
+
+// Who starts and can't read the others, who are there, leaves everything to them; but not for ever,
+// since they may be in the same position.
+constexpr Duration kOtherKeyPatience = std::chrono::minutes(1);
+
+}  // namespace
 
 Actions Membership::NoteTime(TimePoint now) {
   Actions actions;
@@ -28,17 +36,22 @@ Actions Membership::Poll(TimePoint now) {
     return actions;
   }
   NoteLateness(now, actions);
-  suspects_ = static_cast<std::size_t>(
-      std::count_if(peers_.begin(), peers_.end(), [](const auto& entry) {
+  suspects_ =
+      static_cast<std::size_t>(std::count_if(peers_.begin(), peers_.end(), [](const auto& entry) {
         return entry.second.state == MemberState::kSuspect;
       }));
+  if (now >= lateness_until_) {
+    lateness_ = Duration::zero();
+  }
   std::vector<Note> told;
   next_peer_deadline_ = TimePoint::max();
   for (auto& [name, peer] : peers_) {
     const bool was_alive = peer.CountsAsAlive();
     PollPeer(now, peer, actions);
     if (was_alive && !peer.CountsAsAlive()) {
-      told.push_back(NoteOf(peer));
+      if (!Large() || !peer.told_dead) {  // there, those who watched it have told all
+        told.push_back(NoteOf(peer));
+      }
     } else if (peer.state == MemberState::kSuspect && now >= TellAt(peer)) {
       peer.told = true;
       told.push_back(NoteOf(peer));
@@ -51,12 +64,17 @@ Actions Membership::Poll(TimePoint now) {
     TellAll(now, std::move(told), actions);
   }
   if (phase_ == Phase::kHolding && now >= hold_until_) {
-    BecomeReady(now, actions);  // nobody there: alone, we announce
+    const bool alone = std::none_of(peers_.begin(), peers_.end(),
+                                    [](const auto& entry) { return entry.second.CountsAsAlive(); });
+    if (alone && other_key_at_ != TimePoint{} && now - other_key_at_ < profile_.hold_for &&
+        now - holding_since_ < kOtherKeyPatience) {
+      hold_until_ = now + profile_.hold_for;  // others live, and we can't read a word of theirs
+    } else {
+      BecomeReady(now, actions);  // nobody there: alone, we announce
+    }
   }
   if (now >= next_heartbeat_) {
-    if (now >= lateness_until_) {
-      lateness_ = Duration::zero();
-    }
+    ++heartbeats_;
     next_heartbeat_ += profile_.heartbeat_interval;
     if (next_heartbeat_ <= now) {
       next_heartbeat_ = now + profile_.heartbeat_interval;
@@ -83,7 +101,10 @@ void Membership::NoteLateness(TimePoint now, Actions& actions) {
   if (peers_.empty()) {
     return;
   }
+  // Not told as a reason to yield: where the others have not given us up, nothing has to move, and
+  // where they have, they go on until they hear us announce.
   Hold(now);
+  paused_ = true;
   Change change;
   change.kind = ChangeKind::kHolding;
   change.node = node_;
@@ -137,31 +158,40 @@ TimePoint Membership::TellAt(const Peer& peer) const {
   if (peer.told) {
     return TimePoint::max();
   }
-  return peer.suspected_at +
-         (peer.refused ? profile_.probe_interval : profile_.confirm_for / 2) + lateness_;
+  return peer.suspected_at + (peer.refused ? profile_.probe_interval : profile_.confirm_for / 2) +
+         lateness_;
 }
 
 // When a suspect is dead if nothing is heard of it. That its host refuses our probes says more than
-// silence does, unless a firewall does so in its name: its own heartbeats come all the same.
+// silence does, unless a firewall does so in its name: its own heartbeats come all the same. If
+// another speaker says that it is dead, whom we watch has to have been silent long enough for
+// ourselves, any other has to have left some probes of ours without an answer.
 TimePoint Membership::DeadAt(const Peer& peer) const {
-  const TimePoint silent = peer.suspected_at + profile_.confirm_for;
-  if (!peer.refused || !peer.watched) {
-    return silent + lateness_;
+  TimePoint dead = peer.suspected_at + profile_.confirm_for;
+  if (peer.refused && peer.watched) {
+    dead = std::min(dead,
+                    std::max(peer.suspected_at + profile_.refused_for,
+                             peer.last_heard + profile_.heartbeat_interval + profile_.late_after));
   }
-  const TimePoint refused =
-      std::max(peer.suspected_at + profile_.refused_for,
-               peer.last_heard + profile_.heartbeat_interval + profile_.late_after);
-  return std::min(silent, refused) + lateness_;
+  if (peer.told_dead) {
+    dead = std::min(dead,
+                    peer.watched
+                        ? std::max(peer.suspected_at, peer.last_heard + profile_.suspect_after)
+                        : peer.suspected_at + (profile_.confirm_for - profile_.probe_interval) / 2);
+  }
+  return dead + lateness_;
 }
 
 // Asks the suspect, and some others to ask it: who reached it the last time, and the next ones each
-// time, in case the way to one of them is what is broken. Of whom another speaker suspects, that one has asked others already; and of
-// many at once, the segment is the cause.
+// time, in case the way to one of them is what is broken. Of whom another speaker suspects, that
+// one has asked others already; and of many at once, the segment is the cause. An ICMP error may be
+// forged: a living peer answers before the next round.
 void Membership::ProbeRound(TimePoint now, Peer& peer, Actions& actions) {
   peer.next_probe = now + profile_.probe_interval;
   Send(now, peer, MessageKind::kProbe, actions);
-  const bool asked_by_others = peer.told && now == peer.suspected_at;
-  if (asked_by_others || suspects_ > 2 * profile_.observers) {
+  const bool first = now == peer.suspected_at;
+  const bool asked_by_others = peer.told && (first || (Large() && !peer.watched));
+  if (asked_by_others || (first && peer.refused) || suspects_ > 2 * profile_.observers) {
     return;
   }
   std::size_t asked = 0;
@@ -183,9 +213,9 @@ void Membership::ProbeRound(TimePoint now, Peer& peer, Actions& actions) {
       }
     }
   };
-  const auto first = peers_by_id_.lower_bound(peer.next_helper);
-  ask_between(first, peers_by_id_.end());
-  ask_between(peers_by_id_.begin(), first);
+  const auto next = peers_by_id_.lower_bound(peer.next_helper);
+  ask_between(next, peers_by_id_.end());
+  ask_between(peers_by_id_.begin(), next);
 }
 
 void Membership::PollLeaving(TimePoint now, Actions& actions) {

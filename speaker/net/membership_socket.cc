@@ -23,6 +23,7 @@ namespace stentor::speaker {
 namespace {
 
 // Class selector 6, network control (RFC 4594): what routing protocols and VRRP use.
+constexpr int kReceiveBuffer = 4 << 20;  // the kernel gives what net.core.rmem_max allows
 constexpr int kDscpNetworkControl = 0xC0;
 
 // Space for the largest error that the kernel queues, cut datagram excluded.
@@ -135,7 +136,9 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
   if (!set) {
     return absl::UnavailableError(StrCat(where, ErrnoText(errno)));
   }
-  // Only a wish: heartbeats should pass where a queue is full.
+  // Only wishes: room for the answers of a large cluster at once, and heartbeats should pass where
+  // a queue is full.
+  static_cast<void>(SetOption(fd.Get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer));
   static_cast<void>(v4 ? SetOption(fd.Get(), SOL_IP, IP_TOS, kDscpNetworkControl)
                        : SetOption(fd.Get(), SOL_IPV6, IPV6_TCLASS, kDscpNetworkControl));
   SocketAddress local = ToSocketAddress(address, port);
@@ -183,12 +186,13 @@ void MembershipSocket::DrainErrors(const OnUnreachable& on_unreachable, std::siz
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    if (::recvmsg(fd_.Get(), &message, MSG_ERRQUEUE) < 0) {
+    const ssize_t size = ::recvmsg(fd_.Get(), &message, MSG_ERRQUEUE);
+    if (size < 0) {
       return;
     }
     const auto address = ToIpAddress(destination.storage);
     if (address && SaysPortUnreachable(message)) {
-      on_unreachable(*address);
+      on_unreachable(*address, Bytes(buffer_).first(static_cast<std::size_t>(size)));
     }
   }
 }

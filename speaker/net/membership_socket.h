@@ -22,8 +22,9 @@ class MembershipSocket {
   /// One datagram; `bytes` are valid until the visitor returns. Those that were too long for any
   /// membership come cut, but longer than kMaxDatagramSize, and are to be dropped.
   using OnDatagram = std::function<void(const net::IpAddress& source, Bytes bytes)>;
-  /// The host at `destination` says that nobody listens there (ICMP or ICMPv6 port unreachable).
-  using OnUnreachable = std::function<void(const net::IpAddress& destination)>;
+  /// The host at `destination` says that nobody listens there (ICMP or ICMPv6 port unreachable), to
+  /// what was sent to it: `quoted` is as much of it as the error carried, perhaps nothing.
+  using OnUnreachable = std::function<void(const net::IpAddress& destination, Bytes quoted)>;
 
   /// Binds to `address`:`port` (port 0: any, see port()). Errors: Unavailable with the reason (in
   /// use, not an address of this host).

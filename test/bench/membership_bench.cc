@@ -2,14 +2,17 @@
 
 #include <benchmark/benchmark.h>
 
+#include <array>
 #include <chrono>
-#include <memory>
+#include <ctime>
 #include <string>
 #include <vector>
 
 #include "speaker/membership/datagram.h"
 #include "speaker/membership/keys.h"
 #include "speaker/membership/membership.h"
+#include "test/sim/membership/lan/bounds.h"
+#include "test/sim/membership/lan/detection.h"
 
 namespace stentor::speaker {
 namespace {
@@ -57,59 +60,76 @@ void BM_ForgedDatagram(benchmark::State& state) {
 }
 BENCHMARK(BM_ForgedDatagram);
 
-// One second of a full mesh: all that all members send, receive and decide, in virtual time.
-void BM_MeshSecond(benchmark::State& state) {
-  const auto count = static_cast<std::size_t>(state.range(0));
-  std::uint64_t random = 0;
-  TimePoint now{std::chrono::hours(1)};
-  std::vector<PeerAddress> peers;
-  std::vector<std::unique_ptr<Membership>> members;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string node = "worker-" + std::to_string(i);
-    peers.push_back({.node = node, .addresses = {net::Ipv4Address(static_cast<std::uint32_t>(i))}});
-    members.push_back(std::make_unique<Membership>(
-        Membership::Options{.node = node, .secrets = {"secret"}, .profile = LanProfile()},
-        [&random] { return ++random; }));
+struct NamedProfile {
+  const char* name;
+  Profile profile;
+};
+
+NamedProfile ProfileAt(std::int64_t index) {
+  switch (index) {
+    case 0:
+      return {.name = "lan", .profile = LanProfile()};
+    case 1:
+      return {.name = "fast", .profile = FastProfile()};
+    default:
+      return {.name = "wan", .profile = WanProfile()};
   }
-  std::vector<std::pair<std::size_t, OutgoingDatagram>> wire;
-  const auto take = [&wire](std::size_t from, Actions actions) {
-    for (OutgoingDatagram& datagram : actions.send) {
-      wire.emplace_back(from, std::move(datagram));
-    }
-  };
-  std::uint64_t datagrams = 0;
-  std::uint64_t octets = 0;
-  const auto run = [&](Duration span) {
-    for (const TimePoint until = now + span; now < until; now += std::chrono::milliseconds(5)) {
-      for (std::size_t i = 0; i < count; ++i) {
-        if (members[i]->NextDeadline().value_or(TimePoint::max()) <= now) {
-          take(i, members[i]->Poll(now));
-        }
-      }
-      for (std::size_t next = 0; next < wire.size(); ++next) {
-        const auto [from, datagram] = wire[next];
-        ++datagrams;
-        octets += datagram.bytes.size();
-        const auto to = static_cast<std::size_t>(datagram.destination.low());
-        take(to, members[to]->OnDatagram(now, peers[from].addresses.front(), datagram.bytes));
-      }
-      wire.clear();
-    }
-  };
-  for (std::size_t i = 0; i < count; ++i) {
-    take(i, members[i]->SetPeers(now, peers));
-  }
-  run(std::chrono::seconds(2));
-  datagrams = 0;
-  octets = 0;
-  for (auto _ : state) {
-    run(std::chrono::seconds(1));
-  }
-  const double node_seconds = static_cast<double>(state.iterations()) * static_cast<double>(count);
-  state.counters["datagrams_per_node_second"] = static_cast<double>(datagrams) / node_seconds;
-  state.counters["octets_per_node_second"] = static_cast<double>(octets) / node_seconds;
 }
-BENCHMARK(BM_MeshSecond)->Arg(3)->Arg(10)->Arg(100)->Unit(benchmark::kMillisecond);
+
+// Speakers on a simulated LAN that loses 1 % of all datagrams. Timed is one second of its time:
+// all that all speakers send, receive and decide, and what the simulation itself takes. Then one
+// crashes, again and again: from the crash until the first speaker has noticed it, and until all
+// addresses are answered again.
+void BM_Segment(benchmark::State& state) {
+  const NamedProfile profile = ProfileAt(state.range(0));
+  const sim::LanOptions options{.speakers = static_cast<std::size_t>(state.range(1)),
+                                .addresses = 100,
+                                .seed = 1,
+                                .profile = profile.profile,
+                                .quality = {.loss = 0.01}};
+  const auto lan = sim::StartedLan(options, std::chrono::milliseconds(5));
+  if (!lan) {
+    state.SkipWithError("the speakers did not come to one view");
+    return;
+  }
+  lan->RunFor(std::chrono::seconds(2));
+  lan->ResetCounts();
+  const std::clock_t begin = std::clock();
+  for (auto _ : state) {
+    lan->RunFor(std::chrono::seconds(1));
+  }
+  const double cpu = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  const double node_seconds =
+      static_cast<double>(state.iterations()) * static_cast<double>(lan->size());
+  state.counters["datagrams/s"] = static_cast<double>(lan->datagrams()) / node_seconds;
+  state.counters["octets/s"] = static_cast<double>(lan->octets()) / node_seconds;
+  state.counters["cpu_us/s"] = cpu * 1e6 / node_seconds;
+
+  std::vector<Duration> noticed;
+  std::vector<Duration> taken_over;
+  for (int i = 0; i < 30; ++i) {
+    const auto detection = sim::CrashOnce(*lan, sim::OwnerOf(*lan));
+    if (!detection) {
+      state.SkipWithError("the speakers did not come to one view");
+      return;
+    }
+    noticed.push_back(detection->noticed);
+    taken_over.push_back(detection->taken_over);
+  }
+  const sim::Quantiles first = sim::QuantilesOf(noticed);
+  const sim::Quantiles moved = sim::QuantilesOf(taken_over);
+  state.counters["noticed_ms"] = sim::Ms(first.median);
+  state.counters["noticed_worst"] = sim::Ms(first.worst);
+  state.counters["moved_ms"] = sim::Ms(moved.median);
+  state.counters["moved_p99"] = sim::Ms(moved.p99);
+  state.counters["moved_worst"] = sim::Ms(moved.worst);
+  state.SetLabel(profile.name);
+}
+BENCHMARK(BM_Segment)
+    ->ArgNames({"profile", "speakers"})
+    ->ArgsProduct({{0, 1, 2}, {3, 10, 100}})
+    ->Iterations(10)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace stentor::speaker

@@ -41,6 +41,7 @@ class Host {
 struct Seen {
   std::vector<std::pair<net::IpAddress, std::string>> datagrams;
   std::vector<net::IpAddress> unreachable;
+  std::vector<std::vector<std::byte>> quoted;
 };
 
 bool WaitFor(const MembershipSocket& socket, int milliseconds = 5000) {
@@ -54,7 +55,10 @@ bool DrainInto(MembershipSocket& socket, Seen& seen, std::size_t limit = 256) {
         seen.datagrams.emplace_back(
             source, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
       },
-      [&seen](const net::IpAddress& destination) { seen.unreachable.push_back(destination); },
+      [&seen](const net::IpAddress& destination, Bytes quoted) {
+        seen.unreachable.push_back(destination);
+        seen.quoted.emplace_back(quoted.begin(), quoted.end());
+      },
       limit);
 }
 
@@ -200,8 +204,8 @@ TEST_CASE("Two memberships meet over real sockets, and one misses the other", "[
   const auto serve = [&](MembershipSocket& socket, Membership& membership) {
     socket.Drain([&](const net::IpAddress& source,
                      Bytes bytes) { carry(socket, membership.OnDatagram(now(), source, bytes)); },
-                 [&](const net::IpAddress& destination) {
-                   carry(socket, membership.OnUnreachable(now(), destination));
+                 [&](const net::IpAddress& destination, Bytes quoted) {
+                   carry(socket, membership.OnUnreachable(now(), destination, quoted));
                  });
     if (membership.NextDeadline() && *membership.NextDeadline() <= now()) {
       carry(socket, membership.Poll(now()));

@@ -29,6 +29,7 @@ struct Pair {
     std::string node;
     std::vector<Change> changes;
     std::vector<std::vector<std::byte>> received;
+    std::vector<std::byte> last_sent_to;
     int rivals_met = 0;
     int macs_changed = 0;
   };
@@ -37,6 +38,7 @@ struct Pair {
   Side a{.membership = nullptr, .address = kAddressA, .node = "a", .changes = {}, .received = {}};
   Side b{.membership = nullptr, .address = kAddressB, .node = "b", .changes = {}, .received = {}};
   bool cut = false;
+  const Side* deaf = nullptr;  // sends, but hears nothing
 
   void Make(Side& side, const std::vector<std::string>& secrets = {"secret"}) {
     side.membership = std::make_unique<Membership>(
@@ -65,7 +67,8 @@ struct Pair {
       Side& other = Other(side);
       CHECK(datagram.destination == other.address);
       CHECK(datagram.bytes.size() <= kMaxDatagramSize);
-      if (!cut && other.membership) {
+      other.last_sent_to = datagram.bytes;
+      if (!cut && &other != deaf && other.membership) {
         other.received.push_back(datagram.bytes);
         Carry(other, other.membership->OnDatagram(now, side.address, datagram.bytes));
       }
@@ -216,19 +219,19 @@ TEST_CASE("ICMP unreachable makes a suspect, and silence then a death", "[member
   pair.StartBoth();
   pair.a.changes.clear();
   SECTION("of a peer that lives: it refutes") {
-    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB, pair.b.last_sent_to));
     REQUIRE(pair.a.changes.size() == 2);
     CHECK(pair.a.changes[0].cause == SuspicionCause::kUnreachable);
     CHECK(pair.a.changes[1].kind == ChangeKind::kRefuted);
     // A flood of forged errors is one suspicion a heartbeat.
-    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB, pair.b.last_sent_to));
     CHECK(pair.a.changes.size() == 2);
   }
   SECTION("of a peer that is gone: it is dead when it has missed a heartbeat as well") {
     const Profile profile = LanProfile();
     const TimePoint last_heard = pair.now;  // about: its heartbeats are not older
     pair.b.membership.reset();
-    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+    pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB, pair.b.last_sent_to));
     while (Pair::Count(pair.a, ChangeKind::kDied) == 0 && pair.now < last_heard + 1000ms) {
       pair.RunFor(1ms);
     }
@@ -237,14 +240,28 @@ TEST_CASE("ICMP unreachable makes a suspect, and silence then a death", "[member
   }
   SECTION("of a peer behind a firewall that refuses in its name: its heartbeats count") {
     for (int i = 0; i < 100; ++i) {
-      pair.Carry(pair.a, pair.a.membership->OnUnreachable(pair.now, kAddressB));
+      pair.Carry(pair.a,
+                 pair.a.membership->OnUnreachable(pair.now, kAddressB, pair.b.last_sent_to));
       pair.RunFor(10ms);
     }
     CHECK(Pair::Count(pair.a, ChangeKind::kDied) == 0);
     CHECK(Pair::Sees(pair.a, "b"));
   }
+  SECTION("forged without having seen what was sent: nothing is done") {
+    const std::vector<std::byte> sent = pair.b.last_sent_to;
+    auto other_boot = sent;
+    other_boot[7] ^= std::byte{1};
+    auto to_come = sent;
+    to_come[22] ^= std::byte{0x40};
+    for (const std::vector<std::byte>& quoted :
+         {std::vector<std::byte>(), other_boot, to_come, pair.a.last_sent_to}) {
+      const Actions actions = pair.a.membership->OnUnreachable(pair.now, kAddressB, quoted);
+      CHECK(actions.send.empty());
+      CHECK(actions.changes.empty());
+    }
+  }
   SECTION("of an address that is nobody's") {
-    CHECK(pair.a.membership->OnUnreachable(pair.now, kStranger).send.empty());
+    CHECK(pair.a.membership->OnUnreachable(pair.now, kStranger, pair.b.last_sent_to).send.empty());
   }
 }
 
@@ -303,19 +320,87 @@ TEST_CASE("A recorded boot is asked for a fresh echo, and changes nothing", "[me
   Pair pair;
   pair.StartBoth();
   const std::vector<std::vector<std::byte>> recorded = pair.a.received;
+  const bool was_known = GENERATE(true, false);
   pair.Make(pair.b);
+  if (!was_known) {
+    pair.Make(pair.a);  // it remembers nothing
+    pair.Start(pair.a);
+  }
   pair.Start(pair.b);
-  pair.RunFor(200ms);
+  pair.RunFor(500ms);
+  REQUIRE(Pair::Sees(pair.a, "b"));
   const std::uint64_t version = pair.a.membership->view_version();
   std::size_t answered = 0;
   for (const std::vector<std::byte>& bytes : recorded) {
     const Actions actions = pair.a.membership->OnDatagram(pair.now, kAddressB, bytes);
-    CHECK(actions.dropped == MembershipDrop::kUnconfirmedBoot);
+    CHECK(actions.dropped ==
+          (was_known ? MembershipDrop::kReplay : MembershipDrop::kUnconfirmedBoot));
     CHECK(actions.changes.empty());
     answered += actions.send.size();
   }
-  CHECK(answered <= 1);  // however many recordings
+  CHECK(answered <= (was_known ? 0U : 1U));  // however many recordings
   CHECK(pair.a.membership->view_version() == version);
+}
+
+TEST_CASE("Who was given up, but gave up nobody, announces again what is its own", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  // b hears nothing for so long that it gives a up; a goes on hearing b.
+  pair.a.rivals_met = 0;
+  pair.deaf = &pair.b;
+  for (int i = 0; i < 400 && Pair::Sees(pair.b, "a"); ++i) {
+    pair.RunFor(1ms);
+  }
+  REQUIRE_FALSE(Pair::Sees(pair.b, "a"));
+  CHECK(Pair::Sees(pair.a, "b"));
+  pair.deaf = nullptr;
+  pair.RunFor(250ms);
+  CHECK(Pair::Sees(pair.a, "b"));
+  CHECK(Pair::Sees(pair.b, "a"));
+  CHECK(Pair::Count(pair.a, ChangeKind::kDied) == 0);
+  CHECK(pair.a.rivals_met >= 1);
+}
+
+TEST_CASE("A peer that hears nobody is given up, although it is heard", "[membership]") {
+  Pair pair;
+  pair.StartBoth();
+  pair.a.changes.clear();
+  pair.deaf = &pair.b;
+  pair.RunFor(1000ms);
+  CHECK_FALSE(Pair::Sees(pair.a, "b"));
+  REQUIRE(Pair::Count(pair.a, ChangeKind::kDied) == 1);
+  CHECK(pair.a.changes.back().cause == SuspicionCause::kDeaf);
+  pair.deaf = nullptr;
+  pair.RunFor(250ms);
+  CHECK(Pair::Sees(pair.a, "b"));
+}
+
+TEST_CASE("A speaker that can't read the others, who are there, stays silent", "[membership]") {
+  Pair pair;
+  pair.Make(pair.a);
+  pair.Start(pair.a);
+  pair.RunFor(1000ms);
+  REQUIRE(pair.a.membership->Ready());  // nobody there
+  pair.Make(pair.b, {"a slip"});
+  pair.Start(pair.b);
+  pair.RunFor(10'000ms);
+  CHECK_FALSE(pair.b.membership->Ready());
+  CHECK(Pair::Count(pair.b, ChangeKind::kKeyDiffers) == 1);
+  SECTION("until its secret is mended") {
+    pair.Carry(pair.b, pair.b.membership->SetSecrets(pair.now, {"secret"}));
+    pair.RunFor(500ms);
+    CHECK(Pair::Sees(pair.b, "a"));
+    CHECK(pair.b.membership->Ready());
+  }
+  SECTION("but not for more than a minute") {
+    pair.RunFor(60'000ms);
+    CHECK(pair.b.membership->Ready());
+  }
+  SECTION("or the others are gone") {
+    pair.a.membership.reset();
+    pair.RunFor(2000ms);
+    CHECK(pair.b.membership->Ready());
+  }
 }
 
 TEST_CASE("A speaker that was paused holds until a peer has confirmed it", "[membership]") {
