@@ -171,6 +171,8 @@ absl::StatusOr<model::Service> DecodeService(const json& json, Verbatim verbatim
   service.external_traffic_policy = spec.At("externalTrafficPolicy").String() == "Local"
                                         ? model::TrafficPolicy::kLocal
                                         : model::TrafficPolicy::kCluster;
+  service.health_check_node_port =
+      static_cast<std::uint16_t>(spec.At("healthCheckNodePort").Integer(0, 65535));
   service.selector = StringMap(spec.At("selector"));
   spec.At("ports").ForEach([&](const JsonCursor& port) { service.ports.push_back(Port(port)); });
 

@@ -57,7 +57,8 @@ struct Service {
   std::vector<net::IpFamily> ip_families;          ///< spec.ipFamilies
   std::string ip_family_policy;                    ///< spec.ipFamilyPolicy
   TrafficPolicy external_traffic_policy = TrafficPolicy::kCluster;
-  Labels selector;  ///< spec.selector
+  std::uint16_t health_check_node_port = 0;  ///< spec.healthCheckNodePort; 0: absent.
+  Labels selector;                           ///< spec.selector
   std::vector<ServicePort> ports;
   /// status.loadBalancer.ingress[].ip, in order; entries that have only a hostname are left out.
   std::vector<std::string> ingress_ips;

@@ -36,23 +36,38 @@ Announcer::Announcer(const Links& links, const AnnouncerOptions& options)
                  .fast_period = options_.takeover_period,
                  .refresh_interval = options_.refresh_interval},
                 jitter_),
-      guard_(options_.conflict, jitter_) {
+      guard_(options_.conflict, jitter_),
+      hand_overs_(options_.hand_over_bound) {
   LearnOwnMacs();
 }
 
-AnnouncementChange Announcer::SetAnnounced(const Announcements& desired, TimePoint now) {
+AnnouncementChange Announcer::SetAnnounced(const Announcements& desired,
+                                           const std::set<net::IpAddress>& handed_over,
+                                           TimePoint now) {
+  latest_ = std::max(latest_, now);
   AnnouncementChange change;
+  std::vector<net::IpAddress> leaving;
   for (const auto& [address, entry] : entries_) {
-    if (!desired.contains(address)) {
+    if (desired.contains(address)) {
+      continue;
+    }
+    if (!handed_over.contains(address)) {
       change.withdrawn.push_back(address);
+    } else if (!entry.leaving) {
+      leaving.push_back(address);
     }
   }
-  Sort(&change.withdrawn);
   for (const net::IpAddress& address : change.withdrawn) {
     Withdraw(address);
   }
+  for (const net::IpAddress& address : leaving) {
+    (HandOver(address, now) ? change.leaving : change.withdrawn).push_back(address);
+  }
+  Sort(&change.withdrawn);
+  Sort(&change.leaving);
   for (const auto& [address, spec] : desired) {
-    const bool known = entries_.contains(address);
+    const auto before = entries_.find(address);
+    const bool known = before != entries_.end() && !before->second.leaving;
     if (Announce(address, spec, now)) {
       (known                                   ? change.changed
        : entries_.find(address)->second.silent ? change.waiting
@@ -66,6 +81,9 @@ AnnouncementChange Announcer::SetAnnounced(const Announcements& desired, TimePoi
 bool Announcer::Announce(const net::IpAddress& address, const AnnouncementSpec& spec,
                          TimePoint now) {
   latest_ = std::max(latest_, now);
+  if (hand_overs_.Contains(address)) {
+    Withdraw(address);  // it begins anew
+  }
   const auto [found, is_new] = entries_.try_emplace(address);
   Entry& entry = found->second;
   if (is_new) {
@@ -96,13 +114,20 @@ bool Announcer::Withdraw(const net::IpAddress& address) {
     return false;
   }
   ++revision_;
+  Silence(found);
+  hand_overs_.Drop(address);
   Leave(address.family(), &found->second);
   entries_.erase(found);
+  return true;
+}
+
+// Nothing is said of it unasked any more.
+void Announcer::Silence(Entries::iterator entry) {
+  const net::IpAddress& address = entry->first;
   schedule_.Stop(address);
   guard_.Remove(address);
   std::erase(changes_.added, address);
   std::erase(changes_.withdrawn, address);
-  return true;
 }
 
 void Announcer::AnnounceAgain(TimePoint now) {
@@ -146,6 +171,7 @@ void Announcer::OnLinkEvents(std::span<const LinkEvent> events, TimePoint now) {
         break;
     }
   }
+  DropUnheardHandOvers();
 }
 
 void Announcer::SetKnownMacs(std::set<net::MacAddress> known, TimePoint now) {
@@ -160,7 +186,7 @@ void Announcer::SetKnownMacs(std::set<net::MacAddress> known, TimePoint now) {
 
 bool Announcer::Contains(const net::IpAddress& address, IfIndex index) const noexcept {
   const auto found = entries_.find(address);
-  if (found == entries_.end() || found->second.silent) {
+  if (paused_ || found == entries_.end() || found->second.silent) {
     return false;
   }
   const Link* const link = links_.Find(index);
@@ -229,7 +255,7 @@ void Announcer::StartRunsOn(IfIndex index, net::IpFamily family, Duration period
   }
   for (const net::IpAddress& address : AddressesOn(index, family)) {
     if (const auto entry = entries_.find(address);
-        entry != entries_.end() && !entry->second.silent) {
+        entry != entries_.end() && !entry->second.silent && !entry->second.leaving) {
       schedule_.Start({address, index}, period, now);
     }
   }

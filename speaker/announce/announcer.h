@@ -27,6 +27,7 @@
 #include "speaker/announce/conflict.h"
 #include "speaker/announce/conflict_guard.h"
 #include "speaker/announce/gratuitous.h"
+#include "speaker/announce/hand_over.h"
 #include "speaker/announce/links.h"
 #include "speaker/announce/ndp_responder.h"
 
@@ -55,6 +56,8 @@ struct AnnouncementChange {
   std::vector<net::IpAddress> withdrawn;  ///< Silent from now on.
   std::vector<net::IpAddress> changed;    ///< Other interfaces or another policy than before.
   std::vector<net::IpAddress> waiting;    ///< Will be answered for once a probe found them free.
+  /// Are handed over: still answered, until their successors have announced them.
+  std::vector<net::IpAddress> leaving = {};
 
   friend bool operator==(const AnnouncementChange&, const AnnouncementChange&) = default;
 };
@@ -85,6 +88,8 @@ struct AnnouncerOptions {
   std::uint32_t burst_frames = 200;  ///< That many may leave at once; at least 1.
   std::uint64_t jitter_seed = 0;     ///< Random, so that nodes don't repeat in step.
   ConflictOptions conflict;
+  /// An address that is handed over is answered for so long at most.
+  Duration hand_over_bound = std::chrono::seconds(3);
 };
 
 /// A frame that is to leave on `link`.
@@ -92,6 +97,7 @@ struct OutgoingFrame {
   IfIndex link{};
   net::IpAddress address;  ///< What it is about.
   std::vector<std::byte> bytes;
+  bool probe = false;  ///< Asks whether somebody else has it: see Announcer::OnNotSent().
 
   /// Whether the link's ARP port sends it or its NDP port.
   [[nodiscard]] net::IpFamily family() const noexcept { return address.family(); }
@@ -124,14 +130,25 @@ class Announcer {
   Announcer& operator=(const Announcer&) = delete;
 
   /// Replaces the desired state. What is new is announced (or probed), what is gone is silent from
-  /// now on.
-  AnnouncementChange SetAnnounced(const Announcements& desired, TimePoint now);
+  /// now on, unless it is in `handed_over`: another node is to announce it. Then it is answered as
+  /// before, but nothing is said of it unasked, until a host with a known MAC is heard to announce
+  /// it, `hand_over_bound` has passed, or it is not in `handed_over` any more. Where such a host
+  /// was heard just now it is silent at once. None of these addresses counts as announced.
+  AnnouncementChange SetAnnounced(const Announcements& desired,
+                                  const std::set<net::IpAddress>& handed_over, TimePoint now);
+  AnnouncementChange SetAnnounced(const Announcements& desired, TimePoint now) {
+    return SetAnnounced(desired, {}, now);
+  }
 
   /// Adds or changes one address. True if that changed anything.
   bool Announce(const net::IpAddress& address, const AnnouncementSpec& spec, TimePoint now);
 
-  /// Takes one address away. True if it was there.
+  /// Takes one address away, silent from now on. True if it was there.
   bool Withdraw(const net::IpAddress& address);
+
+  /// Paused, it answers nothing and sends nothing, but keeps everything in mind: somebody else may
+  /// announce the same addresses until it is known that nobody does.
+  void SetPaused(bool paused) noexcept { paused_ = paused; }
 
   /// Tells the segment everything again, as on take-over: another speaker may have claimed the same
   /// addresses.
@@ -159,12 +176,25 @@ class Announcer {
   /// NextDeadline(), each time after the filters have been renewed where revision() has changed.
   [[nodiscard]] std::vector<OutgoingFrame> Poll(TimePoint now);
 
+  /// A frame of the last Poll() did not leave, since its link has no open port: a probe that nobody
+  /// could hear has found nothing. Not for frames that were lost otherwise. OnLinkEvents() must
+  /// tell of the link when it has a port.
+  void OnNotSent(const OutgoingFrame& frame) {
+    if (frame.probe) {
+      guard_.OnProbeNotSent(frame.address);
+    }
+  }
+
   /// When Poll() has something to do next; nothing where all is said.
   [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
 
   /// What Poll(), OnArpFrame(), OnNdFrame() and SetKnownMacs() changed since the last call, sorted:
   /// strict addresses that were found free (`added`), or were withheld (`withdrawn`).
   [[nodiscard]] AnnouncementChange TakeChanges();
+
+  /// The hand-overs that ended since the last call, by a successor or by time, in order. Those that
+  /// ended otherwise (the address came back, or nothing can be answered any more) are not told.
+  [[nodiscard]] std::vector<HandOverEnd> TakeHandOverEnds() { return hand_overs_.TakeEnds(); }
 
   /// What is worth telling about conflicts since the last call. At most one for each address, MAC
   /// and kind in ten minutes, under a cap for all together.
@@ -174,9 +204,9 @@ class Announcer {
   [[nodiscard]] std::vector<WantedPort> WantedPorts() const;
 
   /// The addresses whose ARP must reach OnArpFrame() on `link`, ascending: for BuildArpFilter().
-  /// Those that are waiting or withheld too, and beside any also 192.0.0.8, which no host has (RFC
-  /// 7600): whoever is suspected to be a proxy is asked for it, and no filter has to change for
-  /// that.
+  /// Those that are waiting, withheld or handed over too, and beside any also 192.0.0.8, which no
+  /// host has (RFC 7600): whoever is suspected to be a proxy is asked for it, and no filter has to
+  /// change for that.
   [[nodiscard]] std::vector<net::Ipv4Address> Ipv4AddressesOn(IfIndex link) const;
 
   /// Likewise for BuildNdpFilter(); the address that no host has is 100::1 (RFC 6666).
@@ -187,10 +217,12 @@ class Announcer {
   [[nodiscard]] std::vector<net::Ipv6Address> GroupsOn(IfIndex link) const;
 
   /// Changes whenever one of the four above may have changed for any link: then ports, groups and
-  /// filters must be renewed, before Poll() is called, so that no answer to a frame is missed.
+  /// filters must be renewed, before Poll() is called, so that no answer to a frame is missed. Of
+  /// addresses that were handed over only the last one counts, for all of them: what is let in too
+  /// much meanwhile is dropped here.
   [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
 
-  /// Null where the address is not to be announced.
+  /// Null where the address is not to be announced (any more).
   [[nodiscard]] const AddressCounters* Counters(const net::IpAddress& address) const;
 
   /// Frames that got no answer: IPv4 is ARP, IPv6 is NDP.
@@ -201,6 +233,13 @@ class Announcer {
 
   /// The others, ascending.
   [[nodiscard]] std::vector<net::IpAddress> Unannounced() const;
+
+  /// The addresses that are being handed over, ascending: in none of the other lists.
+  [[nodiscard]] std::vector<net::IpAddress> Leaving() const { return hand_overs_.UnderWay(); }
+  [[nodiscard]] bool AnyLeaving() const noexcept { return !hand_overs_.empty(); }
+  [[nodiscard]] const HandOverTotals& hand_over_totals() const noexcept {
+    return hand_overs_.totals();
+  }
 
   /// Nothing where the address is not to be announced.
   [[nodiscard]] std::optional<AddressState> StateOf(const net::IpAddress& address) const;
@@ -222,10 +261,18 @@ class Announcer {
   // of addresses of each family.
   using Scopes = std::map<AllowedInterfaces, std::array<std::size_t, 2>>;
   using Scope = Scopes::value_type;
+  // A known host, not this one, said that it has an address.
+  struct PeerClaim {
+    net::MacAddress mac;
+    IfIndex link{};
+    TimePoint at;
+  };
   struct Entry {
     Scope* scope = nullptr;  // null only while it is being added
     ConflictPolicy policy{};
-    bool silent = false;  // the guard says so
+    bool silent = false;   // the guard says so
+    bool leaving = false;  // it is among hand_overs_, and neither the guard's nor the schedule's
+    std::optional<PeerClaim> peer;  // the latest
     AddressCounters counters;
   };
   using Entries = absl::flat_hash_map<net::IpAddress, Entry>;
@@ -242,6 +289,17 @@ class Announcer {
   [[nodiscard]] std::vector<net::IpAddress> AddressesOn(IfIndex index, net::IpFamily family) const;
   void StartRunsOn(IfIndex index, net::IpFamily family, Duration period, TimePoint now);
   void ApplyGuard(TimePoint now);
+  void Silence(Entries::iterator entry);
+
+  // announcer_hand_over.cc
+  [[nodiscard]] bool IsHeardFrom(const net::IpAddress& address, const Entry& entry) const;
+  // False where it is silent at once.
+  bool HandOver(const net::IpAddress& address, TimePoint now);
+  void NotePeerClaim(Entries::iterator entry, IfIndex link, const net::MacAddress& mac,
+                     TimePoint now);
+  void ExpireHandOvers(TimePoint now);
+  void DropUnheardHandOvers();
+  void RemoveHandedOver(const net::IpAddress& address);
 
   // announcer_receive.cc
   void LearnOwnMacs();
@@ -269,10 +327,12 @@ class Announcer {
   FramePace pace_;
   GratuitousSchedule schedule_;
   ConflictGuard guard_;
+  HandOvers hand_overs_;
   std::set<net::MacAddress> known_macs_;
   std::set<net::MacAddress> own_macs_;  // of all links
   AnnouncementChange changes_;
   TimePoint latest_;  // the last time that was heard of
+  bool paused_ = false;
   std::uint64_t revision_ = 0;
   std::array<std::array<std::uint64_t, kDropReasonCount>, 2> drops_{};
 };

@@ -133,8 +133,17 @@ void Announcer::NoteClaim(const net::IpAddress& address, const Link& link,
     }
     return;
   }
-  if (!Allows(*entry->second.scope, link, address.family()) || !IsForeign(mac)) {
+  if (!Allows(*entry->second.scope, link, address.family()) || own_macs_.contains(mac)) {
     return;
+  }
+  if (known_macs_.contains(mac)) {
+    if (form != ClaimForm::kProbe) {
+      NotePeerClaim(entry, link.index, mac, now);
+    }
+    return;
+  }
+  if (entry->second.leaving) {
+    return;  // its successor will see to it
   }
   guard_.OnClaim(address, entry->second.policy, link.index, mac, form, now);
   ApplyGuard(now);

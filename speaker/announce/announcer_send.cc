@@ -15,17 +15,24 @@ OutgoingFrame FrameOf(IfIndex link, const net::IpAddress& address, Bytes bytes) 
 }
 
 OutgoingFrame ProbeOn(const Link& link, const net::IpAddress& address) {
-  return address.IsIpv4()
-             ? FrameOf(link.index, address, net::EncodeArp(net::ArpProbe(link.mac, address.ipv4())))
-             : FrameOf(link.index, address,
-                       net::EncodeNd(net::DadProbe(link.mac, address.ipv6())).bytes());
+  OutgoingFrame frame =
+      address.IsIpv4()
+          ? FrameOf(link.index, address, net::EncodeArp(net::ArpProbe(link.mac, address.ipv4())))
+          : FrameOf(link.index, address,
+                    net::EncodeNd(net::DadProbe(link.mac, address.ipv6())).bytes());
+  frame.probe = true;
+  return frame;
 }
 
 }  // namespace
 
 std::vector<OutgoingFrame> Announcer::Poll(TimePoint now) {
   latest_ = std::max(latest_, now);
+  if (paused_) {
+    return {};
+  }
   pace_.Refill(now);
+  ExpireHandOvers(now);
   guard_.Advance(
       now, [this](const net::IpAddress& address) { return entries_.find(address)->second.policy; });
   ApplyGuard(now);
@@ -49,8 +56,14 @@ std::vector<OutgoingFrame> Announcer::Poll(TimePoint now) {
 }
 
 std::optional<TimePoint> Announcer::NextDeadline() const {
+  if (paused_) {
+    return std::nullopt;
+  }
   std::optional<TimePoint> next = guard_.NextTimer();
   const auto sooner = [&next](TimePoint at) { next = next ? std::min(*next, at) : at; };
+  if (const std::optional<TimePoint> bound = hand_overs_.NextDeadline()) {
+    sooner(*bound);
+  }
   const std::optional<TimePoint> affordable = pace_.NextAffordable();
   if (schedule_.HasUrgent() || guard_.HasTask()) {
     sooner(affordable.value_or(latest_));

@@ -54,7 +54,7 @@ std::vector<net::Ipv6Address> Announcer::GroupsOn(IfIndex index) const {
 
 const AddressCounters* Announcer::Counters(const net::IpAddress& address) const {
   const auto found = entries_.find(address);
-  return found == entries_.end() ? nullptr : &found->second.counters;
+  return found == entries_.end() || found->second.leaving ? nullptr : &found->second.counters;
 }
 
 std::uint64_t Announcer::Drops(net::IpFamily family, DropReason reason) const noexcept {
@@ -64,7 +64,7 @@ std::uint64_t Announcer::Drops(net::IpFamily family, DropReason reason) const no
 std::vector<net::IpAddress> Announcer::Announced() const {
   std::vector<net::IpAddress> addresses;
   for (const auto& [address, entry] : entries_) {
-    if (!entry.silent) {
+    if (!entry.silent && !entry.leaving) {
       addresses.push_back(address);
     }
   }
@@ -85,7 +85,7 @@ std::vector<net::IpAddress> Announcer::Unannounced() const {
 
 std::optional<AddressState> Announcer::StateOf(const net::IpAddress& address) const {
   const auto found = entries_.find(address);
-  if (found == entries_.end()) {
+  if (found == entries_.end() || found->second.leaving) {
     return std::nullopt;
   }
   if (!found->second.silent) {
@@ -97,7 +97,7 @@ std::optional<AddressState> Announcer::StateOf(const net::IpAddress& address) co
 std::vector<std::string> Announcer::InterfacesOf(const net::IpAddress& address) const {
   std::vector<std::string> names;
   const auto found = entries_.find(address);
-  if (found == entries_.end() || found->second.silent) {
+  if (found == entries_.end() || found->second.silent || found->second.leaving) {
     return names;
   }
   for (const auto& [index, link] : links_.all()) {

@@ -184,9 +184,25 @@ void ConflictGuard::OnTaskDone(const Task& task, std::size_t frames, TimePoint n
     return;
   }
   ++state.probes_sent;
+  state.probe_frames = frames;
   const Duration last = state.in_conflict ? options_.patient_wait : options_.probe_wait;
   SetTimer(task.address, &state, Timer::kProbe,
            now + (state.probes_sent < kProbes ? jitter_.Spread(options_.probe_interval) : last));
+}
+
+void ConflictGuard::OnProbeNotSent(const net::IpAddress& address) {
+  const auto found = states_.find(address);
+  if (found == states_.end() || found->second.probe_frames == 0) {
+    return;
+  }
+  State& state = found->second;
+  --totals_.probes;
+  if (--state.probe_frames == 0 && state.phase == Phase::kProbing) {
+    --state.probes_sent;
+    last_probes_.erase(address);  // nobody was asked
+    state.phase = Phase::kNoLink;
+    SetTimer(address, &state, Timer::kProbe, std::nullopt);
+  }
 }
 
 std::optional<TimePoint> ConflictGuard::NextTimer() const {

@@ -107,6 +107,10 @@ class ConflictGuard {
   /// `frames` left because of `task`. None: no link could carry any.
   void OnTaskDone(const Task& task, std::size_t frames, TimePoint now);
 
+  /// One of the frames of the last probe for `address` did not leave after all. Where none did, it
+  /// is as if no link could carry any.
+  void OnProbeNotSent(const net::IpAddress& address);
+
   /// When Advance() has something to do next.
   [[nodiscard]] std::optional<TimePoint> NextTimer() const;
 
@@ -143,6 +147,7 @@ class ConflictGuard {
     bool probe_queued = false;
     bool defence_queued = false;
     std::uint8_t probes_sent = 0;
+    std::size_t probe_frames = 0;           // of the last probe
     TimePoint probing_since;                // links that came later have not moved it
     std::optional<TimePoint> probe_timer;   // the next step; in kResting the next probe
     std::optional<TimePoint> defend_timer;  // of a defence that has to wait

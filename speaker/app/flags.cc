@@ -56,15 +56,17 @@ io::ParseOutcome ParseFlags(int argc, char** argv, Flags& flags) {
       ->envname("METALLB_ML_SECRET_KEY");
   app.add_flag("--ml-wan-config", flags.wan_profile,
                "Slower membership, for speakers on a wide area network: as --ml-profile=wan");
-  app.add_option("--ml-profile", flags.member_profile,
-                 "How soon a silent speaker is given up: lan (0.3 s; the default), fast (0.1 s, for "
-                 "machines with time to spare), wan (6.5 s). The same on all nodes")
+  app.add_option(
+         "--ml-profile", flags.member_profile,
+         "How soon a silent speaker is given up: lan (0.3 s; the default), fast (0.1 s, for "
+         "machines with time to spare), wan (6.5 s). The same on all nodes")
       ->envname("STENTOR_ML_PROFILE")
       ->check(CLI::IsMember({"lan", "fast", "wan"}));
-  app.add_option("--ml-config-file", flags.memberlist_file,
-                 "MetalLB's configuration of its memberlist, where there is one and no --ml-profile: "
-                 "ProbeInterval, SuspicionMult and IndirectChecks decide how soon a silent speaker is "
-                 "given up")
+  app.add_option(
+         "--ml-config-file", flags.memberlist_file,
+         "MetalLB's configuration of its memberlist, where there is one and no --ml-profile: "
+         "ProbeInterval, SuspicionMult and IndirectChecks decide how soon a silent speaker is "
+         "given up")
       ->envname("STENTOR_ML_CONFIG_FILE")
       ->capture_default_str();
   app.add_flag("--ignore-exclude-lb", flags.ignore_exclude_label,

@@ -25,18 +25,24 @@ constexpr MetricInfo kMemberDrops{"stentor_membership_dropped_datagrams_total",
                                   "Datagrams between speakers that changed nothing, by reason"};
 constexpr MetricInfo kMemberChanges{"stentor_membership_changes_total", MetricType::kCounter,
                                     "What was seen of other speakers, by kind of change"};
-constexpr MetricInfo kRivals{"stentor_membership_rivals_total", MetricType::kCounter,
-                             "Speakers met that may have announced the same addresses meanwhile, as "
-                             "after a partition"};
+constexpr MetricInfo kRivals{
+    "stentor_membership_rivals_total", MetricType::kCounter,
+    "Speakers met that may have announced the same addresses meanwhile, as "
+    "after a partition"};
 constexpr MetricInfo kDetection{
     "stentor_membership_detection_seconds", MetricType::kHistogram,
     "From the last sign of life of a speaker to the moment that it was declared dead"};
 constexpr MetricInfo kOwnerChanges{
     "stentor_speaker_owner_changes_total", MetricType::kCounter,
     "Services that this node began to announce (won), or left to another one or to nobody (lost)"};
-constexpr MetricInfo kTakeOver{
-    "stentor_speaker_takeover_seconds", MetricType::kHistogram,
-    "From the last sign of life of a speaker that died to this node's announcement of its addresses"};
+constexpr MetricInfo kHandOvers{"stentor_speaker_handovers_total", MetricType::kCounter,
+                                "Addresses left to another node: completed when that was heard to "
+                                "announce, timed out where not"};
+constexpr MetricInfo kLeaving{"stentor_speaker_handovers_pending", MetricType::kGauge,
+                              "Addresses that are answered until another node announces them"};
+constexpr MetricInfo kTakeOver{"stentor_speaker_takeover_seconds", MetricType::kHistogram,
+                               "From the last sign of life of a speaker that died to this node's "
+                               "announcement of its addresses"};
 constexpr MetricInfo kArpDrops{"stentor_arp_dropped_frames_total", MetricType::kCounter,
                                "ARP frames that got no answer, by reason"};
 constexpr MetricInfo kNdpDrops{"stentor_ndp_dropped_frames_total", MetricType::kCounter,
@@ -112,6 +118,10 @@ void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) co
   metrics.Set(kOwnerChanges, {{"change", "won"}}, services_won);
   metrics.Set(kOwnerChanges, {{"change", "lost"}}, services_lost);
   metrics.Set(kTakeOver, {}, take_over);
+  const auto& hand_overs = sources.announcer.hand_over_totals();
+  metrics.Set(kHandOvers, {{"outcome", "completed"}}, hand_overs.completed);
+  metrics.Set(kHandOvers, {{"outcome", "timed_out"}}, hand_overs.timed_out);
+  metrics.Set(kLeaving, std::uint64_t{sources.announcer.Leaving().size()});
   if (sources.members == nullptr) {
     return;
   }

@@ -117,10 +117,18 @@ void Segment::ReopenLinks() {
   }
 }
 
-AnnouncementChange Segment::SetAnnounced(const Announcements& announcements) {
-  AnnouncementChange change = announcer_.SetAnnounced(announcements, loop_.Now());
+AnnouncementChange Segment::SetAnnounced(const Announcements& announcements,
+                                         const std::set<net::IpAddress>& handed_over) {
+  AnnouncementChange change = announcer_.SetAnnounced(announcements, handed_over, loop_.Now());
   ports_.Update();
   return change;
+}
+
+void Segment::SetPaused(bool paused) {
+  announcer_.SetPaused(paused);
+  if (!paused) {
+    ports_.Update();
+  }
 }
 
 void Segment::AnnounceAgain() {
@@ -186,6 +194,10 @@ void Segment::AfterFrames() {
   }
   if (!change.added.empty() || !change.withdrawn.empty()) {
     handlers_.on_states();
+  }
+  if (const std::vector<HandOverEnd> ends = announcer_.TakeHandOverEnds(); !ends.empty()) {
+    handlers_.on_handed_over(ends);
+    ports_.Update();  // less is let in now
   }
 }
 

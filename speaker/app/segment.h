@@ -25,6 +25,8 @@ struct SegmentHandlers {
   /// Addresses were found free, or have to be withheld (policy strict).
   std::function<void()> on_states;
   std::function<void(const std::vector<ConflictNotice>&)> on_conflicts;
+  /// Addresses that were left to another node are silent now.
+  std::function<void(const std::vector<HandOverEnd>&)> on_handed_over;
 };
 
 /// The node's side towards the segment: its links and neighbours as the kernel tells of them, the
@@ -40,8 +42,12 @@ class Segment {
   /// Begins to follow the links. Errors: what can't be opened.
   [[nodiscard]] absl::Status Start();
 
-  AnnouncementChange SetAnnounced(const Announcements& announcements);
+  /// See Announcer::SetAnnounced().
+  AnnouncementChange SetAnnounced(const Announcements& announcements,
+                                  const std::set<net::IpAddress>& handed_over);
   void AnnounceAgain();
+  /// See Announcer::SetPaused().
+  void SetPaused(bool paused);
 
   /// Who is no stranger: the MACs of other speakers, and the addresses of nodes.
   void SetSpeakerMacs(std::set<net::MacAddress> macs);

@@ -92,6 +92,11 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
                         },
                     .on_look = [this](const auto& changes) { OnTraps(changes); },
                     .addresses = [this] { return reconciler_.Addresses(); }}),
+      proxy_checks_(context.loop, segment_.links(),
+                    [this](const model::ServiceKey& service) {
+                      reconciler_.NoteProxyReady(service);
+                      ScheduleReconcile();
+                    }),
       statuses_(context,
                 {.node = flags_.node_name,
                  .name_space = flags_.common.name_space,
@@ -113,7 +118,9 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
                        context.loop, context.log, flags_.state_folder,
                        StateIdentity{.cluster = inputs_.cluster, .node = flags_.node_name}),
              metrics_.client),
-      health_timer_(context.loop) {
+      health_timer_(context.loop),
+      stop_timer_(context.loop),
+      proxy_timer_(context.loop) {
   if (HasMembership(flags_)) {
     members_.emplace(context.loop, context.log,
                      MembersOptions{.node = flags_.node_name,
@@ -145,14 +152,6 @@ absl::Status SpeakerApp::Start() {
   return absl::OkStatus();
 }
 
-void SpeakerApp::Stop() {
-  if (std::exchange(stopping_, true) || !members_) {
-    context_.loop.Stop();
-    return;
-  }
-  members_->Leave();
-}
-
 void SpeakerApp::Collect(obs::MetricSet& metrics) const {
   metrics_.Collect({.reconciler = reconciler_,
                     .announced = shown_,
@@ -177,7 +176,8 @@ SegmentHandlers SpeakerApp::OnSegment() {
           .on_links = [this] { OnLinks(); },
           // Not at once: the segment is in the middle of its frames.
           .on_states = [this] { context_.loop.Post(lifetime_.Bind([this] { ShowAnnounced(); })); },
-          .on_conflicts = [this](const auto& notices) { OnConflicts(notices); }};
+          .on_conflicts = [this](const auto& notices) { OnConflicts(notices); },
+          .on_handed_over = [this](const auto& ends) { OnHandedOver(ends); }};
 }
 
 MembersHandlers SpeakerApp::OnMembers() {
@@ -251,17 +251,23 @@ void SpeakerApp::Reconcile() {
   if (!was_known_) {
     return;
   }
+  const bool ready = !members_ || members_->Ready();
+  if (!ready && was_ready_) {
+    // After a pause, most often all is as it was: nothing is withdrawn, and nothing answered, until
+    // a peer says how it stands.
+    segment_.SetPaused(true);
+    return;
+  }
+  was_ready_ = ready;
   if (members_) {
     // Without a configuration in force it would be elected, and announce nothing.
     members_->SetYield(kYieldStarting, !facts_.Configured());
   }
-  reconciler_.SetSpeakers(members_ ? members_->Speakers() : std::vector<Speaker>(),
-                          !members_ || members_->Ready());
-  const std::vector<OwnershipChange> changes = reconciler_.Reconcile();
-  if (announced_revision_ != reconciler_.revision()) {
-    announced_revision_ = reconciler_.revision();
-    segment_.SetAnnounced(reconciler_.announcements());
-  }
+  reconciler_.SetSpeakers(members_ ? members_->Speakers() : std::vector<Speaker>(), ready);
+  const std::vector<OwnershipChange> changes = reconciler_.Reconcile(context_.loop.Now());
+  TellSegment();
+  segment_.SetPaused(false);
+  AwaitProxy();
   CountOwners(changes);
   for (const OwnershipChange& change : changes) {
     if (change.verdict != Verdict::kAnnounced && change.verdict != Verdict::kNotReady) {
@@ -276,14 +282,14 @@ void SpeakerApp::Reconcile() {
   }
   node_checks_.SetNode(facts_.OwnLabels());
   node_checks_.LookSoon();
+  LeaveSoon();
 }
 
 // Called when what was won has been announced.
 void SpeakerApp::CountOwners(const std::vector<OwnershipChange>& changes) {
-  const auto won = static_cast<std::size_t>(
-      std::count_if(changes.begin(), changes.end(), [](const OwnershipChange& change) {
-        return change.verdict == Verdict::kAnnounced;
-      }));
+  const auto won = static_cast<std::size_t>(std::count_if(
+      changes.begin(), changes.end(),
+      [](const OwnershipChange& change) { return change.verdict == Verdict::kAnnounced; }));
   metrics_.services_won += won;
   metrics_.services_lost += changes.size() - won;
   const auto last_sign = members_ ? members_->lost_since() : std::nullopt;

@@ -18,6 +18,7 @@
 #include "speaker/app/members.h"
 #include "speaker/app/metrics.h"
 #include "speaker/app/node_checks.h"
+#include "speaker/app/proxy_checks.h"
 #include "speaker/app/segment.h"
 #include "speaker/app/state_store.h"
 #include "speaker/app/statuses.h"
@@ -46,8 +47,8 @@ class SpeakerApp {
   /// Opens sockets and begins to watch. Errors: what can't be opened, in one line.
   [[nodiscard]] absl::Status Start();
 
-  /// Says goodbye to the other speakers, and stops the loop when they have heard it or shortly
-  /// after.
+  /// Leaves its addresses to the other speakers, says goodbye to them, and stops the loop when they
+  /// have heard it or shortly after. Called again, it stops the loop at once.
   void Stop();
 
   /// For one scrape.
@@ -68,6 +69,12 @@ class SpeakerApp {
   void ShowAnnounced();
   void Announcing(const AnnouncedService& service, const std::vector<net::IpAddress>& addresses);
 
+  // speaker_hand_over.cc: addresses that go to others, or come from them
+  void TellSegment();
+  void OnHandedOver(const std::vector<HandOverEnd>& ends);
+  void AwaitProxy();
+  void LeaveSoon();
+
   // speaker_health.cc: what else it tells
   void OnConfig(const absl::StatusOr<config::Config>& outcome);
   void OnConflicts(const std::vector<ConflictNotice>& notices);
@@ -86,11 +93,13 @@ class SpeakerApp {
   Segment segment_;
   std::optional<Members> members_;
   NodeChecks node_checks_;
+  ProxyChecks proxy_checks_;
   Statuses statuses_;
   Facts facts_;
 
   bool statuses_settled_ = false;
   bool was_known_ = false;
+  bool was_ready_ = false;
   bool was_saved_ = false;
   bool reconcile_scheduled_ = false;
   bool stopping_ = false;
@@ -103,6 +112,8 @@ class SpeakerApp {
   // That an address is withheld and released again is told as a conflict, and bounded there.
   std::map<model::ServiceKey, std::vector<net::IpAddress>> told_;
   io::Timer health_timer_;
+  io::Timer stop_timer_;
+  io::Timer proxy_timer_;  // Reconciler::NextDeadline()
   io::Lifetime lifetime_;
 };
 

@@ -223,11 +223,13 @@ void PacketPorts::SendDue() {
     const auto port = ports_.find(key);
     if (port == ports_.end()) {
       unheard_.insert(key);  // said again once there is a port
+      announcer_.OnNotSent(frame);
       continue;
     }
     if (const absl::Status status = port->second.io->Send(frame.bytes);
         absl::IsUnavailable(status)) {
       unheard_.insert(key);
+      announcer_.OnNotSent(frame);
       Fail(key, status);
     }
   }

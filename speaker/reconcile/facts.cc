@@ -38,6 +38,7 @@ void Reconciler::UpsertService(const model::Service& service) {
     entry.first_ingress = ingress;
     entry.won.clear();
     entry.had_status = early_statuses_.erase(service.key) > 0;
+    entry.local = {};
   }
   if (entry.ingress != ingress || entry.traffic_policy != service.external_traffic_policy) {
     entry.ranking = {};
@@ -48,6 +49,7 @@ void Reconciler::UpsertService(const model::Service& service) {
   entry.may_share_address = service.annotations.contains(kAllowSharedIp) ||
                             service.annotations.contains(kAllowSharedIpLegacy);
   entry.traffic_policy = service.external_traffic_policy;
+  entry.health_check_port = service.health_check_node_port;
   entry.labels = service.labels;
   entry.ingress = std::move(ingress);
   if (entry.mine) {
@@ -149,6 +151,13 @@ void Reconciler::SetInterfaces(std::set<std::string> names) {
         (entry.verdict == Verdict::kAnnounced && entry.interfaces)) {
       due_.insert(key);
     }
+  }
+}
+
+void Reconciler::NoteProxyReady(const model::ServiceKey& service) {
+  if (proxy_waits_.contains(service)) {
+    services_.find(service)->second.local.NoteProxyReady();
+    due_.insert(service);
   }
 }
 

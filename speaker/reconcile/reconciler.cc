@@ -41,6 +41,7 @@ struct Reconciler::Outcome {
   Verdict verdict = Verdict::kNotMine;
   const config::Pool* pool = nullptr;
   Vote vote = {};
+  TimePoint until = {};  // of kAwaitsProxy
 };
 
 Reconciler::Reconciler(Options options) : options_(std::move(options)), elector_(options_.node) {}
@@ -82,7 +83,28 @@ void Reconciler::BeginView() {
   elector_.SetView(Cluster(node_list_));
 }
 
-Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entry) {
+void Reconciler::NoteLocalEndpoints(const model::ServiceKey& key, Entry& entry, TimePoint now) {
+  const bool local = entry.traffic_policy == model::TrafficPolicy::kLocal;
+  entry.local.Note(local && std::ranges::any_of(slices_.EndpointsOf(key),
+                                                [this](const model::Endpoint& endpoint) {
+                                                  return endpoint.can_serve &&
+                                                         endpoint.node == options_.node;
+                                                }),
+                   now);
+}
+
+// What is announced already stays so, and what is new in the cluster nobody else answers for.
+std::optional<TimePoint> Reconciler::AwaitsProxyUntil(const Entry& entry, TimePoint now) const {
+  if (entry.health_check_port == 0 || !entry.announced.empty() ||
+      std::ranges::all_of(entry.ingress,
+                          [&](const net::IpAddress& address) { return IsNewTo(entry, address); })) {
+    return std::nullopt;
+  }
+  return entry.local.UnsettledUntil(now);
+}
+
+Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entry, TimePoint now) {
+  NoteLocalEndpoints(key, entry, now);
   if (!entry.mine) {
     return {.verdict = Verdict::kNotMine};
   }
@@ -113,21 +135,29 @@ Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entr
                return interfaces_->contains(name);
              })) {
     outcome.verdict = Verdict::kInterfaceMissing;
+  } else if (const auto until = AwaitsProxyUntil(entry, now)) {
+    outcome.verdict = Verdict::kAwaitsProxy;
+    outcome.until = *until;
   } else {
     outcome.verdict = Verdict::kAnnounced;
   }
   return outcome;
 }
 
-std::vector<OwnershipChange> Reconciler::Reconcile() {
+std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
   std::vector<OwnershipChange> changes;
   bool rebuild = false;
   const auto hold = [&](Services::iterator it) {
-    rebuild = Apply(it->first, it->second, Decide(it->first, it->second), changes) || rebuild;
+    rebuild = Apply(it->first, it->second, Decide(it->first, it->second, now), changes) || rebuild;
     if (!it->second.mine) {
       services_.erase(it);
     }
   };
+  for (const auto& [key, wait] : proxy_waits_) {
+    if (wait.until <= now) {
+      due_.insert(key);
+    }
+  }
   if (std::exchange(all_due_, false)) {
     BeginView();
     due_.clear();
@@ -175,7 +205,12 @@ bool Reconciler::Apply(const model::ServiceKey& key, Entry& entry, const Outcome
                        .pool = outcome.pool != nullptr ? outcome.pool->name : "",
                        .winner = std::string(outcome.vote.winner)});
   }
-  bool changed = other_addresses;
+  if (outcome.verdict == Verdict::kAwaitsProxy) {
+    proxy_waits_[key] = {.port = entry.health_check_port, .until = outcome.until};
+  } else {
+    proxy_waits_.erase(key);
+  }
+  bool changed = NoteHandOver(key, entry, outcome) || other_addresses;
   if (announce) {
     changed = Announce(entry, outcome) || changed;
   } else {
@@ -186,6 +221,42 @@ bool Reconciler::Apply(const model::ServiceKey& key, Entry& entry, const Outcome
     NoteWon(entry);
   }
   return changed;
+}
+
+bool Reconciler::NoteHandOver(const model::ServiceKey& key, const Entry& entry,
+                              const Outcome& outcome) {
+  const auto known = lost_.find(key);
+  const bool another = ready_ && outcome.verdict == Verdict::kNotElected &&
+                       !outcome.vote.winner.empty() && outcome.vote.winner != options_.node;
+  Lost lost;
+  if (another) {
+    lost.winner = std::string(outcome.vote.winner);
+    if (!entry.announced.empty()) {
+      lost.addresses = entry.announced;
+    } else if (known != lost_.end()) {
+      lost.addresses = known->second.addresses;
+    }
+    // What the Service has no more, nobody is to announce.
+    std::erase_if(lost.addresses, [&entry](const net::IpAddress& address) {
+      return !Contains(entry.ingress, address);
+    });
+  }
+  if (lost.addresses.empty()) {
+    return lost_.erase(key) > 0;
+  }
+  if (known != lost_.end() && known->second == lost) {
+    return false;
+  }
+  lost_.insert_or_assign(key, std::move(lost));
+  return true;
+}
+
+std::optional<TimePoint> Reconciler::NextDeadline() const {
+  std::optional<TimePoint> next;
+  for (const auto& [key, wait] : proxy_waits_) {
+    next = next ? std::min(*next, wait.until) : wait.until;
+  }
+  return next;
 }
 
 // True where more than the addresses is different now.
@@ -277,6 +348,12 @@ void Reconciler::RebuildAnnouncements() {
   for (auto& [address, spec] : announcements_) {
     if (const auto it = former.find(address); it != former.end()) {
       spec.probe = it->second.probe;
+    }
+  }
+  handed_over_.clear();
+  for (const auto& [key, lost] : lost_) {
+    for (const net::IpAddress& address : lost.addresses) {
+      handed_over_.try_emplace(address, HandedOver{.service = key, .winner = lost.winner});
     }
   }
   ++revision_;

@@ -7,8 +7,8 @@
 /// triggered, so that facts may arrive in any order and more than once.
 ///
 ///   reconciler.SetConfig(...), UpsertNode(...), UpsertService(...), UpsertSlice(...), ...
-///   for (const OwnershipChange& change : reconciler.Reconcile()) { Tell(change); }
-///   announcer.SetAnnounced(reconciler.announcements(), now);
+///   for (const OwnershipChange& change : reconciler.Reconcile(now)) { Tell(change); }
+///   announcer.SetAnnounced(reconciler.announcements(), keys of reconciler.handed_over(), now);
 ///   for (const AnnounceFailure& failure : reconciler.TakeFailures()) { Emit(failure); }
 ///   for (const model::ServiceKey& service : reconciler.TakeSlicesToList()) { List(service); }
 
@@ -30,6 +30,7 @@
 #include "speaker/announce/announcer.h"
 #include "speaker/election/election.h"
 #include "speaker/election/elector.h"
+#include "speaker/reconcile/proxy_waits.h"
 #include "speaker/reconcile/slices.h"
 
 namespace stentor::speaker {
@@ -45,8 +46,9 @@ enum class Verdict : std::uint8_t {
   kNotElected,        ///< The election's reason is in OwnershipChange::decision.
   kInterfaceMissing,  ///< This node won, but has none of the interfaces that the advertisements
                       ///< name.
+  kAwaitsProxy,       ///< This node won, but its service proxy may not know of its endpoints yet.
 };
-inline constexpr std::size_t kVerdictCount = 8;
+inline constexpr std::size_t kVerdictCount = 9;
 
 /// The word for a log line; MetalLB's where it has one.
 [[nodiscard]] std::string_view VerdictName(Verdict verdict) noexcept;
@@ -64,6 +66,14 @@ struct OwnershipChange {
   std::vector<net::IpAddress> addresses;                ///< Announced now, or until now.
   model::PoolName pool;    ///< Empty where none contains the addresses.
   model::NodeName winner;  ///< Who should announce; empty where nobody can.
+};
+
+/// An address that this node announced, and that another one is to announce now.
+struct HandedOver {
+  model::ServiceKey service;
+  model::NodeName winner;
+
+  friend bool operator==(const HandedOver&, const HandedOver&) = default;
 };
 
 /// This node won a Service, and cannot announce it: for Warning events `announceFailed`. Told once
@@ -163,21 +173,37 @@ class Reconciler {
   /// as it has not been called, every interface is believed to exist.
   void SetInterfaces(std::set<std::string> names);
 
+  /// The port of a Service that waits (proxy_waits()) says that the service proxy is ready.
+  void NoteProxyReady(const model::ServiceKey& service);
+
   // --- results ---
 
   /// Holds the elections that are due. Returns what changed for this node, by Service.
-  [[nodiscard]] std::vector<OwnershipChange> Reconcile();
+  [[nodiscard]] std::vector<OwnershipChange> Reconcile(TimePoint now);
+
+  /// When Reconcile() has something to do though no fact has changed.
+  [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
 
   /// What this node is to announce, as of the last Reconcile(). An address is to be probed if it is
   /// new in the cluster: nobody has announced it as far as anybody knows. That is said as long as
   /// it stays announced, and never again after.
   [[nodiscard]] const Announcements& announcements() const noexcept { return announcements_; }
-  /// Changes whenever announcements() or AnnouncedServices() may have.
+  /// The addresses that this node announced before another, living one won their Service; for as
+  /// long as that one stays the winner. What nobody is to announce is not among them, and nothing
+  /// is while this speaker may not announce.
+  [[nodiscard]] const std::map<net::IpAddress, HandedOver>& handed_over() const noexcept {
+    return handed_over_;
+  }
+  /// Changes whenever announcements(), handed_over() or AnnouncedServices() may have.
   [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
   /// The same by Service, sorted: what ServiceL2Status says.
   [[nodiscard]] std::vector<AnnouncedService> AnnouncedServices() const;
   /// Those of all Services of our class, whoever announces them.
   [[nodiscard]] std::set<net::IpAddress> Addresses() const;
+  /// The Services that would be announced if their service proxy were ready: ask their ports again
+  /// and again, and tell NoteProxyReady(). Other nodes go on answering meanwhile, since they hear
+  /// nothing from here.
+  [[nodiscard]] const ProxyWaits& proxy_waits() const noexcept { return proxy_waits_; }
   /// What has failed in Reconcile() since the last call.
   [[nodiscard]] std::vector<AnnounceFailure> TakeFailures() { return std::exchange(failures_, {}); }
 
@@ -195,6 +221,8 @@ class Reconciler {
     bool invalid_address = false;
     bool had_status = false;  // there has been a ServiceL2Status of it
     model::TrafficPolicy traffic_policy = model::TrafficPolicy::kCluster;
+    std::uint16_t health_check_port = 0;
+    LocalEndpoints local;  // followed where the policy is Local
     model::Labels labels;
     std::vector<net::IpAddress> ingress;
     std::vector<net::IpAddress> first_ingress;  // that it had when this speaker met it
@@ -218,7 +246,13 @@ class Reconciler {
   [[nodiscard]] ServiceFacts FactsOf(const model::ServiceKey& key, const Entry& entry,
                                      const config::Pool& pool) const;
   [[nodiscard]] ClusterFacts Cluster(std::span<const model::Node> nodes) const;
-  [[nodiscard]] Outcome Decide(const model::ServiceKey& key, Entry& entry);
+  [[nodiscard]] Outcome Decide(const model::ServiceKey& key, Entry& entry, TimePoint now);
+  // Until when a Service that this node won and that others may answer for is not announced.
+  [[nodiscard]] std::optional<TimePoint> AwaitsProxyUntil(const Entry& entry, TimePoint now) const;
+  void NoteLocalEndpoints(const model::ServiceKey& key, Entry& entry, TimePoint now);
+  // True where handed_over() may have changed.
+  [[nodiscard]] bool NoteHandOver(const model::ServiceKey& key, const Entry& entry,
+                                  const Outcome& outcome);
   void OnEndpointsChanged(const std::vector<model::ServiceKey>& services);
   void BeginView();
   // Takes in what was decided. True where announcements() may have changed.
@@ -248,6 +282,16 @@ class Reconciler {
   std::set<model::ServiceKey> due_;
   Elector elector_;
   Announcements announcements_;
+  // Of Services that another node won from this one: what this one announced.
+  struct Lost {
+    std::vector<net::IpAddress> addresses;
+    model::NodeName winner;
+
+    friend bool operator==(const Lost&, const Lost&) = default;
+  };
+  std::map<model::ServiceKey, Lost> lost_;
+  std::map<net::IpAddress, HandedOver> handed_over_;
+  ProxyWaits proxy_waits_;
   std::uint64_t revision_ = 0;
   std::vector<AnnounceFailure> failures_;
   std::array<std::size_t, kVerdictCount + kDecisionReasonCount> counts_{};  // see Slot()

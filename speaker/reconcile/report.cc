@@ -50,6 +50,8 @@ std::string_view VerdictName(Verdict verdict) noexcept {
       return "notElected";
     case Verdict::kInterfaceMissing:
       return "interfaceMissing";
+    case Verdict::kAwaitsProxy:
+      return "awaitsProxy";
   }
   return "unknown";
 }

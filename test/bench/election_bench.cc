@@ -80,14 +80,14 @@ void BM_FirstElection(benchmark::State& state) {
     state.PauseTiming();
     Cluster cluster(state, model::TrafficPolicy::kCluster);
     state.ResumeTiming();
-    benchmark::DoNotOptimize(cluster.reconciler.Reconcile());
+    benchmark::DoNotOptimize(cluster.reconciler.Reconcile(TimePoint()));
   }
 }
 BENCHMARK(BM_FirstElection)->Args({1000, 100})->Args({10'000, 500})->Unit(benchmark::kMillisecond);
 
 void MembersComeAndGo(benchmark::State& state, model::TrafficPolicy policy) {
   Cluster cluster(state, policy);
-  benchmark::DoNotOptimize(cluster.reconciler.Reconcile());
+  benchmark::DoNotOptimize(cluster.reconciler.Reconcile(TimePoint()));
   const std::vector<Speaker> all = Speakers(cluster.nodes());
   std::size_t victim = 0;
   for (auto _ : state) {
@@ -97,7 +97,7 @@ void MembersComeAndGo(benchmark::State& state, model::TrafficPolicy policy) {
     speakers.erase(speakers.begin() + static_cast<std::ptrdiff_t>(victim));
     cluster.reconciler.SetSpeakers(speakers, true);
     state.ResumeTiming();
-    benchmark::DoNotOptimize(cluster.reconciler.Reconcile());
+    benchmark::DoNotOptimize(cluster.reconciler.Reconcile(TimePoint()));
   }
 }
 
@@ -118,20 +118,20 @@ BENCHMARK(BM_MemberDiesLocal)->Args({1000, 100})->Unit(benchmark::kMillisecond);
 // A Node that was not there before, and has no speaker yet.
 void BM_NodeJoins(benchmark::State& state) {
   Cluster cluster(state, model::TrafficPolicy::kCluster);
-  benchmark::DoNotOptimize(cluster.reconciler.Reconcile());
+  benchmark::DoNotOptimize(cluster.reconciler.Reconcile(TimePoint()));
   bool there = false;
   for (auto _ : state) {
     state.PauseTiming();
     if (there) {
       cluster.reconciler.DeleteNode("worker-new");
-      benchmark::DoNotOptimize(cluster.reconciler.Reconcile());
+      benchmark::DoNotOptimize(cluster.reconciler.Reconcile(TimePoint()));
     }
     model::Node node = NodeNumber(0);
     node.name = "worker-new";
     cluster.reconciler.UpsertNode(node);
     there = true;
     state.ResumeTiming();
-    benchmark::DoNotOptimize(cluster.reconciler.Reconcile());
+    benchmark::DoNotOptimize(cluster.reconciler.Reconcile(TimePoint()));
   }
 }
 BENCHMARK(BM_NodeJoins)->Args({1000, 100})->Args({10'000, 500})->Unit(benchmark::kMillisecond);

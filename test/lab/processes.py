@@ -78,6 +78,10 @@ class Process:
             self.kill()
             raise Timeout(f"{self.name} did not end within {timeout} s of SIGTERM") from None
 
+    def signal(self, which):
+        """To it and all that it has started."""
+        self._signal_group(which)
+
     def _signal_group(self, which):
         if self.alive():
             try:

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever happens, in whatever order: what is allowed is answered exactly where it may be, nothing
-// else leaves, never more than the budget, and the announcer comes to rest.
+// Whatever happens, in whatever order: what is allowed is answered exactly where it may be, and
+// what is handed over where it might be, for a while; nothing else leaves, never more than the
+// budget, and the announcer comes to rest.
 
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +103,7 @@ class World {
   void ComeToRest() {
     node_.Run(3h);
     RC_ASSERT(!node_.announcer.NextDeadline());
+    RC_ASSERT(!node_.announcer.AnyLeaving());
     std::vector<net::IpAddress> unsettled = node_.announcer.Unannounced();
     for (const auto& [vip, conflict] : node_.announcer.Conflicts()) {
       unsettled.push_back(vip);
@@ -125,6 +129,7 @@ class World {
   }
 
   void Reconcile() {
+    const Announcements former = desired_;
     for (const net::IpAddress& vip : Vips()) {
       switch (*rc::gen::inRange(0, 3)) {
         case 0:
@@ -136,10 +141,27 @@ class World {
         default:
           break;
       }
+      if (Coin()) {
+        handed_over_.insert(vip);
+      } else if (Coin()) {
+        handed_over_.erase(vip);
+      }
     }
-    static_cast<void>(node_.announcer.SetAnnounced(desired_, node_.now));
+    for (const auto& [vip, spec] : former) {
+      if (!desired_.contains(vip)) {
+        given_up_[vip] = {.spec = spec, .since = node_.now};
+      }
+    }
+    const std::vector<net::IpAddress> before = node_.announcer.Leaving();
+    const AnnouncementChange change =
+        node_.announcer.SetAnnounced(desired_, handed_over_, node_.now);
+    for (const net::IpAddress& vip : change.leaving) {
+      RC_ASSERT(former.contains(vip));
+      RC_ASSERT(!std::binary_search(before.begin(), before.end(), vip));
+    }
     const std::uint64_t revision = node_.announcer.revision();
-    RC_ASSERT(node_.announcer.SetAnnounced(desired_, node_.now) == AnnouncementChange{});
+    RC_ASSERT(node_.announcer.SetAnnounced(desired_, handed_over_, node_.now) ==
+              AnnouncementChange{});
     RC_ASSERT(node_.announcer.revision() == revision);
   }
 
@@ -168,10 +190,29 @@ class World {
   // The rule, said once more.
   bool May(const net::IpAddress& vip, const Link& link) const {
     const auto spec = desired_.find(vip);
-    if (spec == desired_.end() || !link.can_answer || (!vip.IsIpv4() && !link.link_local)) {
+    return spec != desired_.end() && May(spec->second, vip, link);
+  }
+
+  static bool May(const AnnouncementSpec& spec, const net::IpAddress& vip, const Link& link) {
+    if (!link.can_answer || (!vip.IsIpv4() && !link.link_local)) {
       return false;
     }
-    return spec->second.interfaces ? spec->second.interfaces->contains(link.name) : !link.enslaved;
+    return spec.interfaces ? spec.interfaces->contains(link.name) : !link.enslaved;
+  }
+
+  // May be answered although it is not to be announced.
+  bool Leaves(const net::IpAddress& vip) const {
+    const std::vector<net::IpAddress> leaving = node_.announcer.Leaving();
+    return std::binary_search(leaving.begin(), leaving.end(), vip);
+  }
+
+  void CheckLeaving(const net::IpAddress& vip) const {
+    RC_ASSERT(!desired_.contains(vip));
+    RC_ASSERT(handed_over_.contains(vip));
+    RC_ASSERT(node_.now - given_up_.at(vip).since <= AnnouncerOptions().hand_over_bound);
+    RC_ASSERT(std::ranges::any_of(node_.links.all(), [&](const auto& item) {
+      return item.second.carrier && May(given_up_.at(vip).spec, vip, item.second);
+    }));
   }
 
   void OnSent(const OutgoingFrame& frame) {
@@ -200,18 +241,24 @@ class World {
     for (const net::IpAddress& vip : Vips()) {
       const auto state = announcer.StateOf(vip);
       RC_ASSERT(state.has_value() == desired_.contains(vip));
+      const bool leaves = Leaves(vip);
+      if (leaves) {
+        CheckLeaving(vip);
+      }
       if (state && desired_.at(vip).policy == kWarn) {
         RC_ASSERT(state == AddressState::kAnnounced);
       }
       std::vector<std::string> names;
       for (const auto& [index, link] : node_.links.all()) {
-        const bool want = May(vip, link) && state == AddressState::kAnnounced;
-        if (want) {
+        const bool announced = May(vip, link) && state == AddressState::kAnnounced;
+        if (announced) {
           names.push_back(link.name);
         }
+        const bool wanted = leaves ? May(given_up_.at(vip).spec, vip, link) : May(vip, link);
+        const bool want = leaves ? wanted : announced;
         RC_ASSERT(announcer.Contains(vip, index) == want);
         RC_ASSERT(node_.Hear(index, Question(vip)) == want);
-        RC_ASSERT(IsLetIn(vip, index) == May(vip, link));
+        RC_ASSERT(IsLetIn(vip, index) == wanted);
       }
       std::sort(names.begin(), names.end());
       RC_ASSERT(announcer.InterfacesOf(vip) == names);
@@ -260,7 +307,14 @@ class World {
   }
 
   Node node_;
+  struct GivenUp {
+    AnnouncementSpec spec;  // the last one
+    TimePoint since;
+  };
+
   Announcements desired_;
+  std::set<net::IpAddress> handed_over_;
+  std::map<net::IpAddress, GivenUp> given_up_;
   double credit_ = kBurst;
   TimePoint counted_ = kStart;
 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <rapidcheck.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -31,6 +34,9 @@ model::Service AnyService() {
   service.labels = {{"tier", *rc::gen::element<std::string>("1", "2")}};
   service.external_traffic_policy =
       *rc::gen::element(model::TrafficPolicy::kCluster, model::TrafficPolicy::kLocal);
+  if (service.external_traffic_policy == model::TrafficPolicy::kLocal) {
+    service.health_check_node_port = *rc::gen::element<std::uint16_t>(0, 30'000);
+  }
   if (*rc::gen::weightedElement<bool>({{3, false}, {1, true}})) {
     service.annotations = {{"metallb.io/allow-shared-ip", "key"}};
   }
@@ -209,6 +215,35 @@ void RequireSame(const Reconciler& told, const Reconciler& fresh) {
   }
 }
 
+// What another node was told to take is another's, and was announced here.
+void RequireHandedOver(const Reconciler& reconciler, const Facts& facts,
+                       const std::set<net::IpAddress>& ever_announced) {
+  for (const auto& [address, handed] : reconciler.handed_over()) {
+    RC_ASSERT(facts.ready);
+    RC_ASSERT((ever_announced.contains(address)));
+    const auto service = facts.services.find(handed.service);
+    RC_ASSERT((service != facts.services.end()));
+    RC_ASSERT((std::ranges::find(service->second.ingress_ips, address.ToString()) !=
+               service->second.ingress_ips.end()));
+    const auto explanation = reconciler.Explain(handed.service);
+    RC_ASSERT((explanation && explanation->verdict == Verdict::kNotElected));
+    RC_ASSERT((explanation->decision && explanation->decision->winner() != nullptr));
+    RC_ASSERT((*explanation->decision->winner() == handed.winner));
+    RC_ASSERT((handed.winner != "n0"));
+  }
+}
+
+// Who waits has a port to ask, isn't announced, and doesn't wait for long.
+void RequireWaits(const Reconciler& reconciler, TimePoint now) {
+  for (const auto& [service, wait] : reconciler.proxy_waits()) {
+    RC_ASSERT(wait.port == 30'000);
+    RC_ASSERT((wait.until > now && wait.until <= now + kProxyLag));
+    RC_ASSERT((reconciler.Explain(service)->verdict == Verdict::kAwaitsProxy));
+    RC_ASSERT((*reconciler.Explain(service)->decision->winner() == "n0"));
+  }
+  RC_ASSERT(reconciler.NextDeadline().has_value() == !reconciler.proxy_waits().empty());
+}
+
 }  // namespace
 
 TEST_CASE("A reconciler that lived through all changes knows what a new one would know",
@@ -227,21 +262,44 @@ TEST_CASE("A reconciler that lived through all changes knows what a new one woul
     Reconciler reconciler(options);
     facts.TellAll(reconciler);
     std::map<model::ServiceKey, std::vector<net::IpAddress>> announced;  // by what it told
+    std::set<net::IpAddress> ever_announced;
+    TimePoint now = TimePoint(std::chrono::seconds(1000));
     for (int step = 0; step < 20; ++step) {
       for (int i = *rc::gen::inRange(0, 6); i > 0; --i) {
         facts.Change(reconciler);
       }
       facts.AnswerLists(reconciler);
-      for (const OwnershipChange& change : reconciler.Reconcile()) {
-        const bool now = change.verdict == Verdict::kAnnounced;
-        RC_ASSERT((now ? announced[change.service] != change.addresses
-                       : announced[change.service] == change.addresses));
-        announced[change.service] = now ? change.addresses : std::vector<net::IpAddress>();
+      const auto reconcile = [&] {
+        for (const OwnershipChange& change : reconciler.Reconcile(now)) {
+          const bool here = change.verdict == Verdict::kAnnounced;
+          RC_ASSERT((here ? announced[change.service] != change.addresses
+                          : announced[change.service] == change.addresses));
+          announced[change.service] = here ? change.addresses : std::vector<net::IpAddress>();
+          ever_announced.insert(change.addresses.begin(), change.addresses.end());
+        }
+        const std::uint64_t revision = reconciler.revision();
+        RC_ASSERT(reconciler.Reconcile(now).empty());
+        RC_ASSERT(reconciler.revision() == revision);
+        RequireHandedOver(reconciler, facts, ever_announced);
+        RequireWaits(reconciler, now);
+      };
+      reconcile();
+      if (const ProxyWaits waits = reconciler.proxy_waits();
+          !waits.empty() && *rc::gen::arbitrary<bool>()) {
+        reconciler.NoteProxyReady(waits.begin()->first);
+        reconcile();
+        RC_ASSERT((!reconciler.proxy_waits().contains(waits.begin()->first)));
       }
-      RC_ASSERT(reconciler.Reconcile().empty());
+      if (*rc::gen::arbitrary<bool>()) {
+        now += std::chrono::milliseconds(*rc::gen::inRange(0, 2000));
+        continue;
+      }
+      now += kProxyLag;
+      reconcile();
+      RC_ASSERT(reconciler.proxy_waits().empty());
       Reconciler fresh(options);
       facts.TellAll(fresh);
-      (void)fresh.Reconcile();
+      (void)fresh.Reconcile(now);
       RequireSame(reconciler, fresh);
       std::erase_if(announced, [](const auto& entry) { return entry.second.empty(); });
       RC_ASSERT(announced.size() == fresh.AnnouncedServices().size());

@@ -21,7 +21,7 @@ TEST_CASE("A Service is decoded", "[codec]") {
       "managedFields": [{"manager": "kubectl"}], "finalizers": ["f"]},
     "spec": {"type": "LoadBalancer", "loadBalancerIP": "192.0.2.1", "loadBalancerClass": "x/y",
       "clusterIP": "198.51.100.1", "ipFamilies": ["IPv4", "IPv6"],
-      "ipFamilyPolicy": "PreferDualStack", "externalTrafficPolicy": "Local",
+      "ipFamilyPolicy": "PreferDualStack", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30123,
       "selector": {"app": "w"}, "ports": [{"port": 80, "nodePort": 30001},
       {"port": 53, "protocol": "UDP"}]},
     "status": {"conditions": [], "loadBalancer": {"ingress": [{"ip": "192.0.2.1"},
@@ -41,6 +41,7 @@ TEST_CASE("A Service is decoded", "[codec]") {
         std::vector<net::IpFamily>{net::IpFamily::kIpv4, net::IpFamily::kIpv6});
   CHECK(service->ip_family_policy == "PreferDualStack");
   CHECK(service->external_traffic_policy == model::TrafficPolicy::kLocal);
+  CHECK(service->health_check_node_port == 30123);
   CHECK(service->selector == model::Labels{{"app", "w"}});
   CHECK(service->ports == std::vector<model::ServicePort>{{"TCP", 80}, {"UDP", 53}});
   CHECK(service->ingress_ips == std::vector<std::string>{"192.0.2.1", "2001:db8::1"});

@@ -21,6 +21,7 @@ inline const net::IpAddress kVip = *net::IpAddress::Parse("10.20.30.2");
 inline const net::IpAddress kOtherVip = *net::IpAddress::Parse("10.20.30.1");
 inline const net::IpAddress kVip6 = *net::IpAddress::Parse("2001:db8:0:1::ffff");
 inline const model::ServiceKey kKey{"default", "web"};
+inline constexpr TimePoint kNow = TimePoint(std::chrono::seconds(1000));
 
 /// Seconds of the API server's clock.
 inline WallTime At(int seconds) { return WallTime(std::chrono::seconds(1'700'000'000 + seconds)); }

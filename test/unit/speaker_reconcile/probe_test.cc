@@ -51,14 +51,14 @@ TEST_CASE("An address is probed only where it is new in the cluster", "[probe]")
        [](Reconciler& r) {
          r.SetStatusesKnown();
          r.SetSpeakers(Only("iris2"), true);
-         CHECK(r.Reconcile().empty());
+         CHECK(r.Reconcile(kNow).empty());
        },
        false},
       {"another node had won it, and yields now",
        [](Reconciler& r) {
          r.SetStatusesKnown();
          r.SetSpeakers({{.node = "iris1", .yields = true}, {.node = "iris2"}}, true);
-         CHECK(r.Reconcile().empty());
+         CHECK(r.Reconcile(kNow).empty());
          r.SetSpeakers({{.node = "iris1"}, {.node = "iris2", .yields = true}}, true);
        },
        false},
@@ -66,38 +66,38 @@ TEST_CASE("An address is probed only where it is new in the cluster", "[probe]")
        [](Reconciler& r) {
          r.SetStatusesKnown();
          r.SetSpeakers(BothSpeakers(), false);
-         CHECK(r.Reconcile().empty());
+         CHECK(r.Reconcile(kNow).empty());
        },
        true},
       {"this speaker had announced it, and was paused",
        [](Reconciler& r) {
          r.SetStatusesKnown();
-         CHECK(r.Reconcile().size() == 1);
+         CHECK(r.Reconcile(kNow).size() == 1);
          r.SetSpeakers(BothSpeakers(), false);
-         CHECK(r.Reconcile().size() == 1);
+         CHECK(r.Reconcile(kNow).size() == 1);
        },
        false},
       {"it had no endpoints until now",
        [](Reconciler& r) {
          r.SetStatusesKnown();
          r.UpsertSlice(WebSlice(false));
-         CHECK(r.Reconcile().empty());
+         CHECK(r.Reconcile(kNow).empty());
          r.UpsertSlice(WebSlice());
        },
        true},
       {"it had endpoints, then none, then some again",
        [](Reconciler& r) {
          r.SetStatusesKnown();
-         CHECK(r.Reconcile().size() == 1);
+         CHECK(r.Reconcile(kNow).size() == 1);
          r.UpsertSlice(WebSlice(false));
-         CHECK(r.Reconcile().size() == 1);
+         CHECK(r.Reconcile(kNow).size() == 1);
          r.UpsertSlice(WebSlice());
        },
        false},
       {"the Service is another one of the same name, met with its address",
        [](Reconciler& r) {
          r.SetSpeakers(Only("iris2"), true);
-         CHECK(r.Reconcile().empty());
+         CHECK(r.Reconcile(kNow).empty());
          r.SetStatusesKnown();
          auto service = WebService();
          service.uid = "another";
@@ -112,7 +112,7 @@ TEST_CASE("An address is probed only where it is new in the cluster", "[probe]")
       auto speakers = BothSpeakers();
       speakers[1].yields = true;
       fixture.reconciler.SetSpeakers(speakers, true);
-      REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+      REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
       CHECK(fixture.reconciler.announcements().at(kVip).probe == c.probe);
     }
   }
@@ -148,9 +148,9 @@ TEST_CASE("An address that arrives while this speaker watches is new", "[probe]"
        {},
        [](Reconciler& r) {
          r.UpsertService(WebService({"10.20.30.2"}));
-         CHECK(r.Reconcile().size() == 1);
+         CHECK(r.Reconcile(kNow).size() == 1);
          r.UpsertService(WebService({}));
-         CHECK(r.Reconcile().size() == 1);
+         CHECK(r.Reconcile(kNow).size() == 1);
        },
        {"10.20.30.2"},
        {}},
@@ -159,14 +159,14 @@ TEST_CASE("An address that arrives while this speaker watches is new", "[probe]"
     DYNAMIC_SECTION(c.name) {
       Fixture fixture;
       fixture.reconciler.DeleteService(kKey);
-      (void)fixture.reconciler.Reconcile();
+      (void)fixture.reconciler.Reconcile(kNow);
       fixture.reconciler.SetSpeakers(Only("iris1"), true);
       fixture.reconciler.UpsertService(WebService(c.met_with));
       fixture.reconciler.UpsertSlice(WebSlice());
-      (void)fixture.reconciler.Reconcile();
+      (void)fixture.reconciler.Reconcile(kNow);
       c.before(fixture.reconciler);
       fixture.reconciler.UpsertService(WebService(c.now));
-      (void)fixture.reconciler.Reconcile();
+      (void)fixture.reconciler.Reconcile(kNow);
       std::vector<net::IpAddress> probed;
       for (const auto& [address, spec] : fixture.reconciler.announcements()) {
         if (spec.probe) {
@@ -183,25 +183,25 @@ TEST_CASE("What was said about the probe stays as long as the announcement", "[p
   Fixture fixture;
   Reconciler& reconciler = fixture.reconciler;
   reconciler.SetStatusesKnown();
-  REQUIRE(reconciler.Reconcile().size() == 1);
+  REQUIRE(reconciler.Reconcile(kNow).size() == 1);
   REQUIRE(reconciler.announcements().at(kVip).probe);
   const std::uint64_t revision = reconciler.revision();
 
   reconciler.NoteStatus(kKey, true);  // our own
   reconciler.UpsertNode(NodeNamed("iris3"));
-  CHECK(reconciler.Reconcile().empty());
+  CHECK(reconciler.Reconcile(kNow).empty());
   CHECK(reconciler.announcements().at(kVip).probe);
   CHECK(reconciler.revision() == revision);
 
   reconciler.UpsertService(WebService({"10.20.30.2", "2001:db8:0:1::ffff"}));
-  REQUIRE(reconciler.Reconcile().size() == 1);
+  REQUIRE(reconciler.Reconcile(kNow).size() == 1);
   CHECK(reconciler.announcements().at(kVip).probe);
   CHECK(reconciler.announcements().at(kVip6).probe);
 
   reconciler.SetSpeakers(Only("iris2"), true);
-  REQUIRE(reconciler.Reconcile().size() == 1);
+  REQUIRE(reconciler.Reconcile(kNow).size() == 1);
   reconciler.SetSpeakers(BothSpeakers(), true);
-  REQUIRE(reconciler.Reconcile().size() == 1);
+  REQUIRE(reconciler.Reconcile(kNow).size() == 1);
   CHECK_FALSE(reconciler.announcements().at(kVip).probe);
   CHECK_FALSE(reconciler.announcements().at(kVip6).probe);
 }
@@ -237,7 +237,7 @@ TEST_CASE("A shared address is probed only if it is new to all its Services", "[
     reconciler.SetStatusesKnown();
     reconciler.UpsertService(shared("b", {"10.20.30.2"}));
     reconciler.UpsertSlice(SliceOf("b"));
-    CHECK(reconciler.Reconcile().size() == (c.first_has_endpoints ? 2U : 1U));
+    CHECK(reconciler.Reconcile(kNow).size() == (c.first_has_endpoints ? 2U : 1U));
     CHECK(reconciler.announcements().at(kVip).probe == c.probe);
   }
 }
@@ -248,15 +248,15 @@ TEST_CASE("A Service that joins an announced address changes nothing about its p
       Fixture fixture;
       fixture.reconciler.NoteStatus(kKey, !first_is_new);
       fixture.reconciler.SetStatusesKnown();
-      REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+      REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
       fixture.reconciler.UpsertService(ServiceNamed("b", {}));
       fixture.reconciler.UpsertSlice(SliceOf("b"));
-      (void)fixture.reconciler.Reconcile();
+      (void)fixture.reconciler.Reconcile(kNow);
       fixture.reconciler.UpsertService(ServiceNamed("b", {"10.20.30.2"}));
-      REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+      REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
       CHECK(fixture.reconciler.announcements().at(kVip).probe == first_is_new);
       fixture.reconciler.DeleteService(kKey);
-      REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+      REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
       CHECK(fixture.reconciler.announcements().at(kVip).probe == first_is_new);
     }
   }

@@ -14,7 +14,7 @@ namespace stentor::speaker {
 
 TEST_CASE("The speaker's reconciler announces what its node wins", "[speaker-reconcile]") {
   Fixture winner("iris1");
-  const auto changes = winner.reconciler.Reconcile();
+  const auto changes = winner.reconciler.Reconcile(kNow);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].service == kKey);
   CHECK(changes[0].uid == "uid");
@@ -26,10 +26,10 @@ TEST_CASE("The speaker's reconciler announces what its node wins", "[speaker-rec
   CHECK(winner.reconciler.AnnouncedServices() ==
         std::vector<AnnouncedService>{
             {.service = kKey, .uid = "uid", .addresses = {kVip}, .interfaces = {}}});
-  CHECK(winner.reconciler.Reconcile().empty());
+  CHECK(winner.reconciler.Reconcile(kNow).empty());
 
   Fixture loser("iris2");
-  CHECK(loser.reconciler.Reconcile().empty());
+  CHECK(loser.reconciler.Reconcile(kNow).empty());
   CHECK(loser.reconciler.announcements().empty());
   CHECK(loser.reconciler.AnnouncedServices().empty());
 }
@@ -48,7 +48,7 @@ TEST_CASE("The order in which facts arrive does not matter", "[speaker-reconcile
     for (const std::size_t i : order) {
       CHECK(reconciler.announcements().empty());
       inputs[i](reconciler);
-      announced += reconciler.Reconcile().size();
+      announced += reconciler.Reconcile(kNow).size();
     }
     CHECK(announced == 1);
     CHECK(AddressesOf(reconciler.announcements()) == std::vector{kVip});
@@ -183,27 +183,27 @@ TEST_CASE("The speaker's reconciler withdraws when a reason is gone", "[speaker-
   for (const Case& c : cases) {
     DYNAMIC_SECTION(c.name) {
       Fixture fixture;
-      REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+      REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
       c.change(fixture.reconciler);
-      const auto changes = fixture.reconciler.Reconcile();
+      const auto changes = fixture.reconciler.Reconcile(kNow);
       REQUIRE(changes.size() == 1);
       CHECK(ReasonName(changes[0].verdict, changes[0].decision) == c.reason);
       CHECK(changes[0].addresses == std::vector{kVip});
       CHECK(fixture.reconciler.announcements().empty());
       CHECK(fixture.reconciler.AnnouncedServices().empty());
-      CHECK(fixture.reconciler.Reconcile().empty());
+      CHECK(fixture.reconciler.Reconcile(kNow).empty());
     }
   }
 }
 
 TEST_CASE("A death among the speakers moves the address", "[speaker-reconcile]") {
   Fixture fixture("iris2");
-  CHECK(fixture.reconciler.Reconcile().empty());
+  CHECK(fixture.reconciler.Reconcile(kNow).empty());
   fixture.reconciler.SetSpeakers({{.node = "iris2"}}, true);
-  REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+  REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
   CHECK(fixture.reconciler.announcements().contains(kVip));
   fixture.reconciler.SetSpeakers(BothSpeakers(), true);
-  const auto changes = fixture.reconciler.Reconcile();
+  const auto changes = fixture.reconciler.Reconcile(kNow);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].winner == "iris1");
   CHECK(fixture.reconciler.announcements().empty());
@@ -230,9 +230,9 @@ TEST_CASE("Changed addresses are announced instead of the old ones", "[speaker-r
     Fixture fixture;
     fixture.reconciler.SetSpeakers({{.node = "iris1"}}, true);
     fixture.reconciler.UpsertService(WebService(c.from));
-    (void)fixture.reconciler.Reconcile();
+    (void)fixture.reconciler.Reconcile(kNow);
     fixture.reconciler.UpsertService(WebService(c.to));
-    const auto changes = fixture.reconciler.Reconcile();
+    const auto changes = fixture.reconciler.Reconcile(kNow);
     REQUIRE(changes.size() == 1);
     CHECK(changes[0].verdict == Verdict::kAnnounced);
     CHECK(AddressesOf(fixture.reconciler.announcements()) == c.want);
@@ -242,10 +242,10 @@ TEST_CASE("Changed addresses are announced instead of the old ones", "[speaker-r
 TEST_CASE("The first address decides for both families", "[speaker-reconcile]") {
   Fixture fixture("iris1");  // by 2001:db8:0:1::ffff, iris2 would win
   fixture.reconciler.UpsertService(WebService({"10.20.30.2", "2001:db8:0:1::ffff"}));
-  REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+  REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
   CHECK(AddressesOf(fixture.reconciler.announcements()) == std::vector{kVip, kVip6});
   fixture.reconciler.UpsertService(WebService({"2001:db8:0:1::ffff", "10.20.30.2"}));
-  const auto changes = fixture.reconciler.Reconcile();
+  const auto changes = fixture.reconciler.Reconcile(kNow);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].winner == "iris2");
 }
@@ -257,11 +257,11 @@ TEST_CASE("A Local Service that goes and comes back at once has the endpoints of
   service.external_traffic_policy = model::TrafficPolicy::kLocal;
   fixture.reconciler.UpsertService(service);
   fixture.reconciler.UpsertSlice(WebSlice(true, "iris1"));
-  REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+  REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
   fixture.reconciler.DeleteService(kKey);
   fixture.reconciler.UpsertSlice(WebSlice(true, "iris2"));  // while nobody needs it
   fixture.reconciler.UpsertService(service);
-  const auto changes = fixture.reconciler.Reconcile();
+  const auto changes = fixture.reconciler.Reconcile(kNow);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].winner == "iris2");
 }
@@ -286,7 +286,7 @@ TEST_CASE("Only Services of the wanted class are announced", "[speaker-reconcile
     service.load_balancer_class = c.of_service;
     fixture.reconciler.UpsertService(service);
     fixture.reconciler.UpsertSlice(WebSlice());
-    CHECK(fixture.reconciler.Reconcile().size() == (c.announced ? 1U : 0U));
+    CHECK(fixture.reconciler.Reconcile(kNow).size() == (c.announced ? 1U : 0U));
   }
 }
 
@@ -297,11 +297,11 @@ TEST_CASE("With a class, a Service that becomes a ClusterIP is let go", "[speake
   service.load_balancer_class = "x";
   fixture.reconciler.UpsertService(service);
   fixture.reconciler.UpsertSlice(WebSlice());
-  REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+  REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
   service.load_balancer_class.reset();
   service.type = "ClusterIP";
   fixture.reconciler.UpsertService(service);
-  CHECK(fixture.reconciler.Reconcile().size() == 1);
+  CHECK(fixture.reconciler.Reconcile(kNow).size() == 1);
   CHECK(fixture.reconciler.announcements().empty());
 }
 
@@ -312,7 +312,7 @@ TEST_CASE("--ignore-exclude-lb lets an excluded node announce", "[speaker-reconc
       model::Node node = NodeNamed("iris1");
       node.labels[std::string(kExcludeNodeLabel)] = "";
       fixture.reconciler.UpsertNode(node);
-      CHECK(fixture.reconciler.Reconcile().size() == (ignored ? 1U : 0U));
+      CHECK(fixture.reconciler.Reconcile(kNow).size() == (ignored ? 1U : 0U));
     }
   }
 }
@@ -320,15 +320,15 @@ TEST_CASE("--ignore-exclude-lb lets an excluded node announce", "[speaker-reconc
 TEST_CASE("Without membership, Nodes that are Ready announce", "[speaker-reconcile]") {
   Fixture fixture("iris2", {.membership = false});
   fixture.reconciler.SetSpeakers({}, true);
-  CHECK(fixture.reconciler.Reconcile().empty());
+  CHECK(fixture.reconciler.Reconcile(kNow).empty());
   model::Node node = NodeNamed("iris1");
   node.ready = false;
   fixture.reconciler.UpsertNode(node);
-  REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+  REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
   CHECK(fixture.reconciler.announcements().contains(kVip));
   node.ready = true;
   fixture.reconciler.UpsertNode(node);
-  CHECK(fixture.reconciler.Reconcile().size() == 1);
+  CHECK(fixture.reconciler.Reconcile(kNow).size() == 1);
   CHECK(fixture.reconciler.announcements().empty());
 }
 

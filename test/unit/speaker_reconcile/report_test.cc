@@ -74,11 +74,11 @@ TEST_CASE("What changes nothing is not told", "[speaker-reconcile]") {
   for (const Case& c : cases) {
     DYNAMIC_SECTION(c.name) {
       Fixture fixture;
-      REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+      REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
       const Announcements before = fixture.reconciler.announcements();
       const std::uint64_t revision = fixture.reconciler.revision();
       c.change(fixture.reconciler);
-      CHECK(fixture.reconciler.Reconcile().empty());
+      CHECK(fixture.reconciler.Reconcile(kNow).empty());
       CHECK(fixture.reconciler.announcements() == before);
       CHECK(fixture.reconciler.revision() == revision);
       CHECK(fixture.reconciler.TakeFailures().empty());
@@ -91,7 +91,7 @@ TEST_CASE("Services are counted by the reason for what they are", "[speaker-reco
   Fixture fixture;
   Reconciler& reconciler = fixture.reconciler;
   const auto counts = [&reconciler] {
-    (void)reconciler.Reconcile();
+    (void)reconciler.Reconcile(kNow);
     std::map<std::string, std::size_t> nonzero;
     for (const auto& [reason, count] : reconciler.VerdictCounts()) {
       if (count > 0) {
@@ -101,7 +101,7 @@ TEST_CASE("Services are counted by the reason for what they are", "[speaker-reco
     return nonzero;
   };
   using Counts = std::map<std::string, std::size_t>;
-  CHECK(reconciler.VerdictCounts().size() == 10);
+  CHECK(reconciler.VerdictCounts().size() == 11);
   CHECK(counts() == Counts{{"announced", 1}});
 
   reconciler.UpsertService(ServiceNamed("pending", {}));
@@ -197,7 +197,7 @@ TEST_CASE("A decision can be explained", "[speaker-reconcile]") {
       Fixture fixture;
       CHECK_FALSE(fixture.reconciler.Explain(kKey).has_value());
       c.change(fixture.reconciler);
-      (void)fixture.reconciler.Reconcile();
+      (void)fixture.reconciler.Reconcile(kNow);
       const auto explanation = fixture.reconciler.Explain(kKey);
       REQUIRE(explanation.has_value());
       CHECK(ToString(*explanation) == c.want);
@@ -225,7 +225,7 @@ TEST_CASE("An explanation doesn't grow with the cluster", "[speaker-reconcile]")
     speakers.push_back({.node = "ghost-" + std::to_string(i)});
   }
   fixture.reconciler.SetSpeakers(speakers, true);
-  (void)fixture.reconciler.Reconcile();
+  (void)fixture.reconciler.Reconcile(kNow);
   const std::string text = ToString(*fixture.reconciler.Explain(kKey));
   CHECK_THAT(text, Catch::EndsWith(" and 80 more"));
   CHECK(text.size() < 1000);

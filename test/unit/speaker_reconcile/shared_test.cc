@@ -80,7 +80,7 @@ TEST_CASE("What Services that share an address say adds up", "[speaker-reconcile
   }));
   DYNAMIC_SECTION(c.name) {
     Fixture fixture = TwoTiers(c.advertisements);
-    (void)fixture.reconciler.Reconcile();
+    (void)fixture.reconciler.Reconcile(kNow);
     REQUIRE(fixture.reconciler.announcements().contains(kVip));
     const AnnouncementSpec& spec = fixture.reconciler.announcements().at(kVip);
     CHECK(spec.interfaces == c.interfaces);
@@ -90,43 +90,43 @@ TEST_CASE("What Services that share an address say adds up", "[speaker-reconcile
 
 TEST_CASE("An address stays as long as one Service needs it", "[speaker-reconcile]") {
   Fixture fixture = TwoTiers({On("a", {"eth0"}, kStrict, "1"), On("b", {"eth1"}, kWarn, "2")});
-  CHECK(fixture.reconciler.Reconcile().size() == 2);
+  CHECK(fixture.reconciler.Reconcile(kNow).size() == 2);
   fixture.reconciler.DeleteService(kKey);
-  CHECK(fixture.reconciler.Reconcile().size() == 1);
+  CHECK(fixture.reconciler.Reconcile(kNow).size() == 1);
   REQUIRE(fixture.reconciler.announcements().contains(kVip));
   CHECK(fixture.reconciler.announcements().at(kVip).interfaces == Names{"eth1"});
   CHECK(fixture.reconciler.announcements().at(kVip).policy == ConflictPolicy::kWarn);
   fixture.reconciler.DeleteService({"default", "web2"});
-  CHECK(fixture.reconciler.Reconcile().size() == 1);
+  CHECK(fixture.reconciler.Reconcile(kNow).size() == 1);
   CHECK(fixture.reconciler.announcements().empty());
 }
 
 TEST_CASE("Other interfaces or another policy change the announcement, not the ownership",
           "[speaker-reconcile]") {
   Fixture fixture;
-  REQUIRE(fixture.reconciler.Reconcile().size() == 1);
+  REQUIRE(fixture.reconciler.Reconcile(kNow).size() == 1);
   std::uint64_t revision = fixture.reconciler.revision();
   const auto changed = [&] {
     return std::exchange(revision, fixture.reconciler.revision()) != revision;
   };
 
   fixture.reconciler.SetConfig(OnePool({On("a", {"eth1", "eth0"})}));
-  CHECK(fixture.reconciler.Reconcile().empty());
+  CHECK(fixture.reconciler.Reconcile(kNow).empty());
   CHECK(fixture.reconciler.announcements().at(kVip).interfaces == Names{"eth0", "eth1"});
   CHECK(fixture.reconciler.AnnouncedServices().at(0).interfaces == Names{"eth0", "eth1"});
   CHECK(changed());
 
   fixture.reconciler.SetConfig(OnePool({On("a", {"eth0", "eth1"})}));
-  CHECK(fixture.reconciler.Reconcile().empty());
+  CHECK(fixture.reconciler.Reconcile(kNow).empty());
   CHECK_FALSE(changed());
 
   fixture.reconciler.SetConfig(OnePool({On("a", {"eth0", "eth1"}, kStrict)}));
-  CHECK(fixture.reconciler.Reconcile().empty());
+  CHECK(fixture.reconciler.Reconcile(kNow).empty());
   CHECK(fixture.reconciler.announcements().at(kVip).policy == ConflictPolicy::kStrict);
   CHECK(changed());
 
   fixture.reconciler.SetConfig(OnePool({On("a", {}, kStrict)}));
-  CHECK(fixture.reconciler.Reconcile().empty());
+  CHECK(fixture.reconciler.Reconcile(kNow).empty());
   CHECK(fixture.reconciler.announcements().at(kVip).interfaces == std::nullopt);
   CHECK(changed());
 }
@@ -155,7 +155,7 @@ TEST_CASE("Which interfaces a winner must have", "[speaker-reconcile]") {
     if (c.there) {
       fixture.reconciler.SetInterfaces(*c.there);
     }
-    const auto changes = fixture.reconciler.Reconcile();
+    const auto changes = fixture.reconciler.Reconcile(kNow);
     const auto failures = fixture.reconciler.TakeFailures();
     CHECK(changes.size() == (c.announced ? 1U : 0U));
     CHECK(fixture.reconciler.announcements().contains(kVip) == c.announced);
@@ -176,46 +176,46 @@ TEST_CASE("A missing interface is told once each time", "[speaker-reconcile]") {
   Reconciler& reconciler = fixture.reconciler;
   reconciler.SetConfig(OnePool({On("a", {"eth0"})}));
   reconciler.SetInterfaces({"eth0"});
-  REQUIRE(reconciler.Reconcile().size() == 1);
+  REQUIRE(reconciler.Reconcile(kNow).size() == 1);
   CHECK(reconciler.TakeFailures().empty());
 
   reconciler.SetInterfaces({});
-  const auto changes = reconciler.Reconcile();
+  const auto changes = reconciler.Reconcile(kNow);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].verdict == Verdict::kInterfaceMissing);
   CHECK(changes[0].winner == "iris1");
   CHECK(reconciler.TakeFailures().size() == 1);
 
   reconciler.SetInterfaces({"lan"});  // of no help
-  CHECK(reconciler.Reconcile().empty());
+  CHECK(reconciler.Reconcile(kNow).empty());
   reconciler.UpsertNode(NodeNamed("iris3"));
-  CHECK(reconciler.Reconcile().empty());
+  CHECK(reconciler.Reconcile(kNow).empty());
   CHECK(reconciler.TakeFailures().empty());
 
   SECTION("a pause of this speaker is no new failure") {
     reconciler.SetSpeakers(BothSpeakers(), false);
-    CHECK(reconciler.Reconcile().empty());
+    CHECK(reconciler.Reconcile(kNow).empty());
     reconciler.SetSpeakers(BothSpeakers(), true);
-    CHECK(reconciler.Reconcile().empty());
+    CHECK(reconciler.Reconcile(kNow).empty());
     CHECK(reconciler.TakeFailures().empty());
   }
   SECTION("other addresses are") {
     reconciler.UpsertService(WebService({"10.20.30.2", "2001:db8::1"}));
-    CHECK(reconciler.Reconcile().empty());
+    CHECK(reconciler.Reconcile(kNow).empty());
     const auto failures = reconciler.TakeFailures();
     REQUIRE(failures.size() == 1);
     CHECK(failures[0].messages.size() == 2);
   }
   SECTION("so is a return") {
     reconciler.SetInterfaces({"eth0"});
-    CHECK(reconciler.Reconcile().size() == 1);
+    CHECK(reconciler.Reconcile(kNow).size() == 1);
     reconciler.SetInterfaces({});
-    CHECK(reconciler.Reconcile().size() == 1);
+    CHECK(reconciler.Reconcile(kNow).size() == 1);
     CHECK(reconciler.TakeFailures().size() == 1);
   }
   SECTION("another node's failure is not ours") {
     reconciler.SetSpeakers({{.node = "iris2"}}, true);
-    CHECK(reconciler.Reconcile().empty());
+    CHECK(reconciler.Reconcile(kNow).empty());
     CHECK(reconciler.TakeFailures().empty());
   }
 }

@@ -275,16 +275,16 @@ TEST_CASE("The reconciler asks for slices that it needs", "[slices]") {
   CHECK_FALSE(reconciler.Needs(kKey));
   reconciler.UpsertService(WebService());  // its type has changed
   CHECK(reconciler.Needs(kKey));
-  CHECK(reconciler.Reconcile().empty());
+  CHECK(reconciler.Reconcile(kNow).empty());
   REQUIRE(reconciler.TakeSlicesToList() == Keys{kKey});
   SECTION("the answer is what makes it announce") {
     reconciler.OnSlicesListed(kKey, {WebSlice()});
-    CHECK(reconciler.Reconcile().size() == 1);
+    CHECK(reconciler.Reconcile(kNow).size() == 1);
     SECTION("and what the watch says then counts") {
       auto slice = WebSlice(false);
       slice.resource_version = "101";
       reconciler.UpsertSlice(slice);
-      CHECK(reconciler.Reconcile().size() == 1);
+      CHECK(reconciler.Reconcile(kNow).size() == 1);
       CHECK(reconciler.announcements().empty());
     }
   }
@@ -302,7 +302,7 @@ TEST_CASE("The reconciler asks for slices that it needs", "[slices]") {
     reconciler.DeleteService(kKey);
     CHECK_FALSE(reconciler.Needs(kKey));
     reconciler.OnSlicesListed(kKey, {WebSlice()});
-    CHECK(reconciler.Reconcile().empty());
+    CHECK(reconciler.Reconcile(kNow).empty());
   }
 }
 

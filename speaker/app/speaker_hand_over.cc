@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// \file
+/// How the speaker leaves addresses to others, and takes them over.
+
+#include <chrono>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "speaker/app/speaker.h"
+
+namespace stentor::speaker {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A hand-over that begins while others are under way has no more time than they. Within the grace
+// period that a pod has (charts/stentor).
+constexpr Duration kStopsWithin = 3500ms;
+
+std::string Milliseconds(Duration duration) {
+  return StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(), " ms");
+}
+
+}  // namespace
+
+// Make before break: the others hear at once that this speaker yields, and what they can take is
+// answered from here until they have said so. What nobody else can take goes with the goodbye.
+void SpeakerApp::Stop() {
+  if (std::exchange(stopping_, true) || !members_) {
+    context_.loop.Stop();
+    return;
+  }
+  stop_timer_.ArmAfter(kStopsWithin, [this] { members_->Leave(); });
+  members_->SetYield(kYieldStopping, true);
+  LeaveSoon();
+}
+
+// Not at once: this may be the middle of an election.
+void SpeakerApp::LeaveSoon() {
+  if (stopping_) {
+    context_.loop.Post(lifetime_.Bind([this] {
+      if (!segment_.announcer().AnyLeaving()) {
+        stop_timer_.Disarm();
+        members_->Leave();
+      }
+    }));
+  }
+}
+
+void SpeakerApp::TellSegment() {
+  if (announced_revision_ == reconciler_.revision()) {
+    return;
+  }
+  announced_revision_ = reconciler_.revision();
+  std::set<net::IpAddress> handed_over;
+  for (const auto& [address, to] : reconciler_.handed_over()) {
+    handed_over.insert(address);
+  }
+  segment_.SetAnnounced(reconciler_.announcements(), handed_over);
+}
+
+void SpeakerApp::OnHandedOver(const std::vector<HandOverEnd>& ends) {
+  for (const HandOverEnd& end : ends) {
+    const bool taken = end.outcome == HandOverOutcome::kTaken;
+    std::vector<obs::Field> fields = {{"address", end.address.ToString()},
+                                      {"took", Milliseconds(end.took)}};
+    if (const auto to = reconciler_.handed_over().find(end.address);
+        to != reconciler_.handed_over().end()) {
+      fields.push_back({"service", to->second.service.ToString()});
+      fields.push_back({"winner", to->second.winner});
+    }
+    if (taken) {
+      const Link* const link = segment_.links().Find(end.link);
+      fields.push_back({"mac", end.successor.ToString()});
+      fields.push_back({"interface", link != nullptr ? link->name : ""});
+    }
+    context_.log.Log(taken ? obs::Event::kHandedOver : obs::Event::kHandOverTimedOut,
+                     taken ? "another node announces the address"
+                           : "no other node was heard to announce the address in time",
+                     fields);
+  }
+  LeaveSoon();
+}
+
+void SpeakerApp::AwaitProxy() {
+  proxy_checks_.Set(reconciler_.proxy_waits());
+  if (const auto deadline = reconciler_.NextDeadline()) {
+    proxy_timer_.ArmAt(*deadline, [this] { Reconcile(); });
+  } else {
+    proxy_timer_.Disarm();
+  }
+}
+
+}  // namespace stentor::speaker
