@@ -47,16 +47,19 @@ def rates(result):
 
 def plan_of(full):
     """[(title, command, flag for the file with the result)]"""
-    kills = "30" if full else "10"
+    failover = ["--kills", "30", "--beside", "10", "--busy", "600"] if full else ["--kills", "3", "--beside", "2"]
     lab = [
         ("packets: ARP and NDP replies beside bare echoes and the kernel, floods", [LAB / "bench_packets.py"]),
         ("allocation: Services at a real API server, beside a bare client",
          [LAB / "bench_allocation.py", "--trials", "5" if full else "3"]),
         *([("allocation: restart with 10,000 Services",
             [LAB / "bench_allocation.py", "--only", "restart", "--services", "10000"])] if full else []),
+        ("first reply: from a Service, its endpoints or a speaker's start to an answer, beside bare clients",
+         [LAB / "bench_first_reply.py", *(["--rounds", "5"] if full else [])]),
         ("memory: resident, both programs",
          [LAB / "bench_memory.py", "--services", "100", "1000", *(["10000"] if full else [])]),
-        (f"failover: {kills} kills of the announcing node", [LAB / "bench_failover.py", "--kills", kills]),
+        ("failover: nodes die, programs are killed, stopped and rolled out, partitions heal, beside keepalived",
+         [LAB / "bench_failover.py", *failover]),
         ("install: image size, start to ready, memory in the pod", [CLUSTER / "bench_install.py"]),
     ]
     micro = [("micro: " + path.name, [path, "--benchmark_counters_tabular=true", "--benchmark_out_format=json"],

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The yardstick for a speaker: watches Services, and answers ARP for every address that one of them has. Nothing else:
+no election, no endpoints, no pools. It says "watching" when it does.
+
+    bare_announcer.py INTERFACE SERVER PORT AUTHORITY CERTIFICATE KEY
+"""
+import ipaddress
+import select
+import socket
+import sys
+
+from watching import BALANCERS, Watch, addresses_of
+
+_ARP = 0x0806
+_REQUEST, _REPLY = b"\x00\x01", b"\x00\x02"
+
+
+def answer(port, known, own):
+    """Answers what has been asked, and returns when nothing more is waiting."""
+    while True:
+        try:
+            frame = port.recv(128)
+        except BlockingIOError:
+            return
+        if len(frame) >= 42 and frame[20:22] == _REQUEST and frame[38:42] in known:
+            asker = frame[22:28]
+            port.send(asker + own + frame[12:20] + _REPLY + own + frame[38:42] + asker + frame[28:32])
+
+
+def main():
+    interface, server, number, *files = sys.argv[1:]
+    port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP))
+    port.bind((interface, _ARP))
+    port.setblocking(False)
+    own = port.getsockname()[4]
+    watch, known = Watch(server, int(number), *files, BALANCERS), set()
+    known.update(ipaddress.ip_address(one).packed for item in watch.items for one in addresses_of(item))
+    print("watching", flush=True)
+    while True:
+        ready, _, _ = select.select([watch, port], [], [])
+        if watch in ready:
+            known.update(ipaddress.ip_address(one).packed for event in watch.events()
+                         for one in addresses_of(event["object"]))
+        if port in ready:
+            answer(port, known, own)
+
+
+if __name__ == "__main__":
+    main()
