@@ -109,8 +109,10 @@ def world(stentor_machine):
 
 
 def undisturbed(world, act):
-    """While `act` runs, and after it, the address is answered by its owner alone, and nobody loses anybody."""
-    before = world.events("memberLost", "memberLeft", "membershipHolding")
+    """While `act` runs, and after it, the address is answered by its owner alone, and nobody loses anybody. On a busy
+    machine a flood may take so much of its time from a speaker that it asks the others how it stands: that is told, but
+    moves nothing."""
+    before = world.events("memberLost", "memberLeft")
     with Record(world.client.host, [world.address], 0.01) as record:
         act()
         world.wait_members(3)
@@ -119,7 +121,8 @@ def undisturbed(world, act):
     assert answers == {world.lab.nodes[world.owner].mac}, answers
     moments = [one.moment for one in heard if one.kind == "reply"]
     print(f"longest time without an answer: {1000 * max(b - a for a, b in zip(moments, moments[1:])):.0f} ms")
-    assert world.events("memberLost", "memberLeft", "membershipHolding") == before
+    print(f"pauses so far: {len(world.events('membershipHolding'))}")
+    assert world.events("memberLost", "memberLeft") == before
 
 
 def test_recordings_and_forgeries_change_nothing(world):

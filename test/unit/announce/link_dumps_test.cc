@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -22,7 +23,7 @@ namespace {
 constexpr bool kReadable = std::endian::native == std::endian::little;
 
 std::vector<std::byte> Read(std::string_view name) {
-  std::ifstream file(std::string(LINK_DUMPS) + "/" + std::string(name), std::ios::binary);
+  std::ifstream file(std::filesystem::path(LINK_DUMPS) / name, std::ios::binary);
   REQUIRE(file.good());
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   const Bytes bytes = AsBytes(text);
