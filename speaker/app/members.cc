@@ -163,15 +163,27 @@ void Members::Carry(const Actions& actions) {
   if (leaving_ && membership_.LeaveComplete()) {
     handlers_.on_left();
   }
-  if (const auto deadline = membership_.NextDeadline()) {
-    timer_.ArmAt(*deadline, [this] {
-      // What arrived meanwhile counts as heard in time, also when this timer is late.
-      OnReadable();
-      Carry(membership_.Poll(loop_.Now()));
-    });
-  } else {
-    timer_.Disarm();
+  ArmTimer();
+}
+
+// Armed anew only where the time is another one: in a flood, a timer that is due and armed again
+// with each datagram would never call.
+void Members::ArmTimer() {
+  const auto deadline = membership_.NextDeadline();
+  if (deadline == armed_for_) {
+    return;
   }
+  armed_for_ = deadline;
+  if (!deadline) {
+    timer_.Disarm();
+    return;
+  }
+  timer_.ArmAt(*deadline, [this] {
+    armed_for_.reset();
+    // What arrived meanwhile counts as heard in time, also when this timer is late.
+    OnReadable();
+    Carry(membership_.Poll(loop_.Now()));
+  });
 }
 
 void Members::Tell(const Change& change) const {

@@ -82,6 +82,7 @@ class Members {
  private:
   void OnReadable();
   void Carry(const Actions& actions);
+  void ArmTimer();
   void Tell(const Change& change) const;
 
   io::EventLoop& loop_;
@@ -97,6 +98,7 @@ class Members {
   std::optional<MembershipSocket> socket_;
   std::unique_ptr<io::DescriptorWatch> watch_;
   io::Timer timer_;
+  std::optional<TimePoint> armed_for_;
 };
 
 }  // namespace stentor::speaker

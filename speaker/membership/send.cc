@@ -19,13 +19,15 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
   body.macs = macs_;
+  std::optional<KeyId> asked_under;  // the key of the question that this answers
   for (std::optional<Session>* session : {&peer.session, &peer.pending}) {
-    if (body.echo == 0 && *session) {
+    if (body.echo == 0 && *session && (*session)->owed_echo != 0) {
       body.echo = std::exchange((*session)->owed_echo, 0);
+      asked_under = (*session)->key;
     }
   }
   ++peer.sent;
-  const std::size_t key = SealingKey(peer);
+  const std::size_t key = SealingKey(peer, asked_under);
   std::vector<std::byte> datagram =
       EncodeHeader({.key = keys_[key], .boot = boot_, .counter = peer.sent, .node = node_});
   const std::vector<std::byte> sealed =
@@ -41,11 +43,15 @@ void Membership::MakeOutgoing(Peer& peer) const {
   }
 }
 
-// The newest key that it holds; of a peer that is not known well enough, each one in turn.
-std::size_t Membership::SealingKey(const Peer& peer) const {
-  const auto held = std::find(keys_.begin(), keys_.end(), peer.newest_key);
-  return peer.fresh && held != keys_.end() ? static_cast<std::size_t>(held - keys_.begin())
-                                           : peer.sent % keys_.size();
+// The newest key that it holds. To a peer that is not known well enough, the one that it has asked
+// under, or any: by chance, since of what takes turns, probes might get one and answers the other.
+std::size_t Membership::SealingKey(const Peer& peer, std::optional<KeyId> asked_under) const {
+  const KeyId wanted = peer.fresh ? peer.newest_key : asked_under.value_or(0);
+  const auto held = std::find(keys_.begin(), keys_.end(), wanted);
+  if (held != keys_.end()) {
+    return static_cast<std::size_t>(held - keys_.begin());
+  }
+  return keys_.size() > 1 ? random_() % keys_.size() : 0;
 }
 
 void Membership::Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,

@@ -23,7 +23,6 @@ namespace stentor::speaker {
 namespace {
 
 // Class selector 6, network control (RFC 4594): what routing protocols and VRRP use.
-constexpr int kReceiveBuffer = 4 << 20;  // the kernel gives what net.core.rmem_max allows
 constexpr int kDscpNetworkControl = 0xC0;
 
 // Space for the largest error that the kernel queues, cut datagram excluded.
@@ -136,9 +135,8 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
   if (!set) {
     return absl::UnavailableError(StrCat(where, ErrnoText(errno)));
   }
-  // Only wishes: room for the answers of a large cluster at once, and heartbeats should pass where
-  // a queue is full.
-  static_cast<void>(SetOption(fd.Get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer));
+  // Only a wish: heartbeats should pass where a queue is full. The socket's own queue stays as
+  // short as the kernel makes it: in a flood, what is honest would wait behind all that is not.
   static_cast<void>(v4 ? SetOption(fd.Get(), SOL_IP, IP_TOS, kDscpNetworkControl)
                        : SetOption(fd.Get(), SOL_IPV6, IPV6_TCLASS, kDscpNetworkControl));
   SocketAddress local = ToSocketAddress(address, port);

