@@ -187,7 +187,8 @@ def test_a_withdrawn_address_is_silent_at_once(world, family):
 
 def test_a_reconcile_that_changes_nothing_sends_nothing(world):
     with world.wire("quiet") as wire:
-        wire.wait_quiet(*MAIN, *OTHER)
+        # After a carrier has come back, what is announced is repeated every five seconds or so, for half a minute.
+        wire.wait_quiet(*MAIN, *OTHER, seconds=7)
 
         def unasked():
             return [frame for frame in wire.frames() if frame.gratuitous and frame.about in MAIN + OTHER]
