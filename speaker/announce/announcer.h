@@ -149,6 +149,7 @@ class Announcer {
   /// Paused, it answers nothing and sends nothing, but keeps everything in mind: somebody else may
   /// announce the same addresses until it is known that nobody does.
   void SetPaused(bool paused) noexcept { paused_ = paused; }
+  [[nodiscard]] bool paused() const noexcept { return paused_; }
 
   /// Tells the segment everything again, as on take-over: another speaker may have claimed the same
   /// addresses.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Announcer that leaves addresses to others.
+
+/// \file
+/// Announcer: how addresses are left to others.
 
 #include <algorithm>
 

@@ -7,16 +7,6 @@
 
 namespace stentor::speaker {
 
-std::string_view HandOverOutcomeName(HandOverOutcome outcome) noexcept {
-  switch (outcome) {
-    case HandOverOutcome::kTaken:
-      return "taken";
-    case HandOverOutcome::kTimedOut:
-      return "timedOut";
-  }
-  return "unknown";
-}
-
 void HandOvers::Begin(const net::IpAddress& address, TimePoint now) {
   const bool is_new = begun_.try_emplace(address, now).second;
   STENTOR_CHECK(is_new);

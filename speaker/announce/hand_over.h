@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <set>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,9 +24,6 @@ enum class HandOverOutcome : std::uint8_t {
   kTaken,     ///< A node of the cluster was heard to announce the address.
   kTimedOut,  ///< None was within the bound.
 };
-
-/// The word for a log line; has static storage.
-[[nodiscard]] std::string_view HandOverOutcomeName(HandOverOutcome outcome) noexcept;
 
 /// An address that this node fell silent for, because another one has it now, or should.
 struct HandOverEnd {

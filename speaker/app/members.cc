@@ -8,13 +8,10 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
+#include "speaker/app/log_text.h"
 
 namespace stentor::speaker {
 namespace {
-
-std::string Milliseconds(Duration duration) {
-  return StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(), " ms");
-}
 
 obs::Event EventOf(ChangeKind kind) {
   switch (kind) {
@@ -42,13 +39,7 @@ obs::Event EventOf(ChangeKind kind) {
   return obs::Event::kMemberLost;
 }
 
-// Of 25 ms heartbeats and of 1 s ones.
-constexpr std::array<double, 12> kDetectionBounds = {0.025, 0.05, 0.1, 0.15, 0.2, 0.3,
-                                                     0.4,   0.5,  1,   2,    5,   10};
-
 }  // namespace
-
-MemberTotals::MemberTotals() : detection(kDetectionBounds) {}
 
 Members::Members(io::EventLoop& loop, const obs::Logger& log, MembersOptions options,
                  MembersHandlers handlers)

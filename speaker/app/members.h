@@ -39,14 +39,16 @@ struct MembersHandlers {
   std::function<void()> on_left;            ///< All have heard the goodbye, or had their time.
 };
 
+/// Buckets of what a death takes, in seconds: of 25 ms heartbeats and of 1 s ones.
+inline constexpr std::array<double, 12> kDetectionBounds = {0.025, 0.05, 0.1, 0.15, 0.2, 0.3,
+                                                            0.4,   0.5,  1,   2,    5,   10};
+
 /// What has been seen of other speakers since the start.
 struct MemberTotals {
   std::array<std::uint64_t, kChangeKindCount> changes{};  ///< By ChangeKind.
   std::uint64_t rivals = 0;  ///< Actions::rival_met: two may have announced for a while.
   /// Seconds from the last sign of life of a speaker to the moment that it was declared dead.
-  obs::Histogram detection;
-
-  MemberTotals();
+  obs::Histogram detection{kDetectionBounds};
 };
 
 /// Carries datagrams and time into Membership, and out again what it says. Lives on the event

@@ -81,17 +81,11 @@ constexpr std::array<TrapKind, kTrapKinds> kAllTraps = {
     TrapKind::kIpvsWithoutStrictArp, TrapKind::kAddressOnInterface, TrapKind::kOutsideSubnets,
     TrapKind::kProxyUnhealthy};
 
-// As those of the detection, which is most of it.
-constexpr std::array<double, 12> kTakeOverBounds = {0.025, 0.05, 0.1, 0.15, 0.2, 0.3,
-                                                    0.4,   0.5,  1,   2,    5,   10};
-
 const char* ProtocolOf(net::IpFamily family) {
   return family == net::IpFamily::kIpv4 ? "arp" : "ndp";
 }
 
 }  // namespace
-
-Metrics::Metrics(model::NodeName node) : take_over(kTakeOverBounds), node_(std::move(node)) {}
 
 void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) const {
   client.Collect(metrics);

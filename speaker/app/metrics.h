@@ -34,14 +34,14 @@ struct MetricsSources {
 /// What the speaker shows of itself: MetalLB's names, and stentor_ for what MetalLB does not have.
 class Metrics {
  public:
-  explicit Metrics(model::NodeName node);
+  explicit Metrics(model::NodeName node) : node_(std::move(node)) {}
 
   /// What the speaker counts.
   obs::ClientMetrics client;
   std::uint64_t services_won = 0;
   std::uint64_t services_lost = 0;
   /// Seconds from the last sign of life of a speaker to the first announcement of what was its own.
-  obs::Histogram take_over;
+  obs::Histogram take_over{kDetectionBounds};
 
   void Collect(const MetricsSources& sources, obs::MetricSet& metrics) const;
 

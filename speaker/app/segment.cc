@@ -125,10 +125,11 @@ AnnouncementChange Segment::SetAnnounced(const Announcements& announcements,
 }
 
 void Segment::SetPaused(bool paused) {
-  announcer_.SetPaused(paused);
-  if (!paused) {
-    ports_.Update();
+  if (announcer_.paused() == paused) {
+    return;
   }
+  announcer_.SetPaused(paused);
+  ports_.Update();  // arms the timer for what is due, or none
 }
 
 void Segment::AnnounceAgain() {

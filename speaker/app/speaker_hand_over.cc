@@ -6,7 +6,7 @@
 #include <chrono>
 #include <utility>
 
-#include "common/base/strings.h"
+#include "speaker/app/log_text.h"
 #include "speaker/app/speaker.h"
 
 namespace stentor::speaker {
@@ -17,10 +17,6 @@ using namespace std::chrono_literals;
 // A hand-over that begins while others are under way has no more time than they. Within the grace
 // period that a pod has (charts/stentor).
 constexpr Duration kStopsWithin = 3500ms;
-
-std::string Milliseconds(Duration duration) {
-  return StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(), " ms");
-}
 
 }  // namespace
 

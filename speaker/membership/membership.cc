@@ -79,7 +79,6 @@ Membership::Membership(Options options, Random random)
       profile_(options.profile),
       random_(std::move(random)),
       keyring_(options.secrets),
-      keys_(keyring_.ids()),
       id_(MemberIdOf(node_)),
       boot_(NonZeroRandom()) {
   STENTOR_CHECK(!node_.empty() && node_.size() <= kMaxNodeNameSize) << node_;
@@ -189,7 +188,6 @@ Actions Membership::SetLocalMacs(TimePoint now, const std::set<net::MacAddress>&
 Actions Membership::SetSecrets(TimePoint now, const std::vector<std::string>& secrets) {
   Actions actions;
   keyring_ = Keyring(secrets);
-  keys_ = keyring_.ids();
   for (auto& [name, peer] : peers_) {
     MakeOutgoing(peer);
   }
@@ -300,10 +298,7 @@ void Membership::BecomeReady(TimePoint now, Actions& actions) {
   phase_ = Phase::kReady;
   paused_ = false;
   ++incarnation_;
-  Change change;
-  change.kind = ChangeKind::kReady;
-  change.node = node_;
-  actions.changes.push_back(std::move(change));
+  actions.changes.push_back({.kind = ChangeKind::kReady, .node = node_});
   ViewChanged(now, nullptr, actions);
   TellAll(now, {}, actions);
 }

@@ -279,7 +279,7 @@ class Membership {
   void AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& actions);
   void SendView(TimePoint now, Peer& peer, Actions& actions);
   void TellAll(TimePoint now, std::vector<Note> notes, Actions& actions);
-  [[nodiscard]] std::size_t SealingKey(const Peer& peer, std::optional<KeyId> asked_under) const;
+  [[nodiscard]] SealingChannel& ChooseChannel(Peer& peer, std::optional<KeyId> asked_under) const;
   void MakeOutgoing(Peer& peer) const;
   [[nodiscard]] std::uint64_t Challenge(TimePoint now, Peer& peer);
   [[nodiscard]] Note NoteOf(const Peer& peer) const;
@@ -291,7 +291,6 @@ class Membership {
   const Profile profile_;
   const Random random_;
   Keyring keyring_;
-  std::vector<KeyId> keys_;  // of the keyring
   const MemberId id_;
   const BootId boot_;
   std::uint32_t incarnation_ = 1;

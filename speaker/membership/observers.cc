@@ -55,7 +55,7 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
   std::vector<Peer*> absent;
   std::vector<Peer*> unproven;
   std::vector<Peer*> distant;
-  std::vector<Peer*> asked_again;  // one question may be lost, or the answer
+  std::vector<Peer*> asked;
   for (auto& [name, peer] : peers_) {
     if (!peer.CountsAsAlive()) {
       if (IsAskedNow(peer)) {
@@ -64,13 +64,17 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
     } else if (!peer.fresh) {
       unproven.push_back(&peer);
     } else if (peer.unseen_since || (!peer.watched && peer.asked_at)) {
-      asked_again.push_back(&peer);
+      asked.push_back(&peer);  // again: one question may be lost, or the answer
     } else if (!peer.watched) {
       distant.push_back(&peer);
     }
   }
-  std::vector<Peer*> asked = TakeTurn(distant, Small() ? distant.size() : 1, distant_turn_);
-  asked.insert(asked.end(), asked_again.begin(), asked_again.end());
+  for (const std::vector<Peer*>& turn :
+       {TakeTurn(distant, Small() ? distant.size() : 1, distant_turn_),
+        TakeTurn(unproven, profile_.observers, unproven_turn_),
+        TakeTurn(absent, profile_.observers, absent_turn_)}) {
+    asked.insert(asked.end(), turn.begin(), turn.end());
+  }
   for (auto& [name, peer] : peers_) {
     const bool due = peer.observer || peer.told_observer;
     if (peer.CountsAsAlive() && peer.fresh && due &&
@@ -78,12 +82,8 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
       Send(now, peer, MessageKind::kHeartbeat, actions);
     }
   }
-  const std::size_t count = profile_.observers;
-  for (const std::vector<Peer*>& turn :
-       {asked, TakeTurn(unproven, count, unproven_turn_), TakeTurn(absent, count, absent_turn_)}) {
-    for (Peer* peer : turn) {
-      Send(now, *peer, MessageKind::kProbe, actions);
-    }
+  for (Peer* peer : asked) {
+    Send(now, *peer, MessageKind::kProbe, actions);
   }
   relays_left_ = 2 * profile_.observers;
 }

@@ -39,6 +39,12 @@ struct SelfReport {
   bool sees_us = false;
 };
 
+/// Sending side of a pair of speakers, under one of our secrets.
+struct SealingChannel {
+  KeyId key = 0;
+  Channel channel;
+};
+
 /// Receiving side of one boot of a peer.
 struct Session {
   BootId boot = 0;
@@ -63,7 +69,7 @@ struct Peer {
 
   // Sending. The counter is the nonce: it never repeats for this peer's keys, also when the peer
   // was removed and came back (Membership::counter_floor_).
-  std::vector<Channel> outgoing;  // one for each key of the keyring, in its order
+  std::vector<SealingChannel> outgoing;  // one for each key of the keyring, in its order
   std::uint64_t sent = 0;
   KeyId newest_key = 0;  // that it holds, as it says; 0: not known
 
@@ -82,9 +88,8 @@ struct Peer {
   // Who watches whom. Heartbeats go to observers; of all others a probe asks now and then.
   bool observer = false;  // of this speaker
   bool told_observer = false;
-  bool watched = false;  // by this speaker: its silence says something
-  std::optional<TimePoint>
-      asked_at;  // of a probe without an answer so far, where it is not watched
+  bool watched = false;               // by this speaker: its silence says something
+  std::optional<TimePoint> asked_at;  // probed, without an answer so far, where it is not watched
   std::optional<TimePoint> unseen_since;  // its datagrams say since then that it doesn't see us
   bool has_seen_us = false;               // before that, under this boot
 

@@ -125,10 +125,7 @@ void Membership::ReportWrongKey(TimePoint now, const net::IpAddress& source, Pee
     return;
   }
   peer.key_reported_at = now;
-  Change change;
-  change.kind = ChangeKind::kKeyDiffers;
-  change.node = peer.node;
-  actions.changes.push_back(std::move(change));
+  actions.changes.push_back({.kind = ChangeKind::kKeyDiffers, .node = peer.node});
 }
 
 bool Membership::ConsumeEcho(TimePoint now, Peer& peer, std::uint64_t echo) {
@@ -178,8 +175,8 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
   if (leave_ != LeaveState::kNo) {
     peer.left_confirmed |= body.seen_boot != boot_;
     if (!peer.left_confirmed && body.challenge != 0) {
-      peer.session->owed_echo =
-          body.challenge;  // our goodbye could be a recording, for all that it knows
+      // Our goodbye could be a recording, for all that it knows.
+      peer.session->owed_echo = body.challenge;
       Send(now, peer, MessageKind::kLeaving, actions);
     }
     const bool all = std::all_of(peers_.begin(), peers_.end(), [](const auto& entry) {
@@ -195,10 +192,7 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
     if (peer.CountsAsAlive() && (peer.fresh || proved)) {
       peer.state = MemberState::kLeft;
       peer.fresh = false;
-      Change change;
-      change.kind = ChangeKind::kLeft;
-      change.node = peer.node;
-      actions.changes.push_back(std::move(change));
+      actions.changes.push_back({.kind = ChangeKind::kLeft, .node = peer.node});
       ViewChanged(now, &peer, actions);
     }
     Demand(now, peer, actions);  // tells it that we know

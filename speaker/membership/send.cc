@@ -27,31 +27,33 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
     }
   }
   ++peer.sent;
-  const std::size_t key = SealingKey(peer, asked_under);
+  auto& [key, channel] = ChooseChannel(peer, asked_under);
   std::vector<std::byte> datagram =
-      EncodeHeader({.key = keys_[key], .boot = boot_, .counter = peer.sent, .node = node_});
-  const std::vector<std::byte> sealed =
-      peer.outgoing[key].Seal(peer.sent, datagram, EncodeBody(body));
+      EncodeHeader({.key = key, .boot = boot_, .counter = peer.sent, .node = node_});
+  const std::vector<std::byte> sealed = channel.Seal(peer.sent, datagram, EncodeBody(body));
   datagram.insert(datagram.end(), sealed.begin(), sealed.end());
   actions.send.push_back({.destination = peer.addresses.front(), .bytes = std::move(datagram)});
 }
 
 void Membership::MakeOutgoing(Peer& peer) const {
   peer.outgoing.clear();
-  for (const KeyId key : keys_) {
-    peer.outgoing.push_back(keyring_.MakeChannel(key, boot_, node_, peer.node));
+  for (const KeyId key : keyring_.ids()) {
+    peer.outgoing.push_back(
+        {.key = key, .channel = keyring_.MakeChannel(key, boot_, node_, peer.node)});
   }
 }
 
-// The newest key that it holds. To a peer that is not known well enough, the one that it has asked
-// under, or any: by chance, since of what takes turns, probes might get one and answers the other.
-std::size_t Membership::SealingKey(const Peer& peer, std::optional<KeyId> asked_under) const {
+// That of the newest key that it holds. To a peer that is not known well enough, the one that it
+// has asked under, or any: by chance, since of what takes turns, probes might get one and answers
+// the other.
+SealingChannel& Membership::ChooseChannel(Peer& peer, std::optional<KeyId> asked_under) const {
   const KeyId wanted = peer.fresh ? peer.newest_key : asked_under.value_or(0);
-  const auto held = std::find(keys_.begin(), keys_.end(), wanted);
-  if (held != keys_.end()) {
-    return static_cast<std::size_t>(held - keys_.begin());
+  const auto held = std::find_if(peer.outgoing.begin(), peer.outgoing.end(),
+                                 [wanted](const SealingChannel& c) { return c.key == wanted; });
+  if (held != peer.outgoing.end()) {
+    return *held;
   }
-  return keys_.size() > 1 ? random_() % keys_.size() : 0;
+  return peer.outgoing[peer.outgoing.size() > 1 ? random_() % peer.outgoing.size() : 0];
 }
 
 void Membership::Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,

@@ -105,11 +105,7 @@ void Membership::NoteLateness(TimePoint now, Actions& actions) {
   // where they have, they go on until they hear us announce.
   Hold(now);
   paused_ = true;
-  Change change;
-  change.kind = ChangeKind::kHolding;
-  change.node = node_;
-  change.silence = late;
-  actions.changes.push_back(std::move(change));
+  actions.changes.push_back({.kind = ChangeKind::kHolding, .node = node_, .silence = late});
   ViewChanged(now, nullptr, actions);
   for (auto& [name, peer] : peers_) {
     Send(now, peer, MessageKind::kProbe, actions);

@@ -19,38 +19,16 @@ import struct
 import sys
 import time
 
-_ARP, _IPV6, _SOLICITATION, _ADVERTISEMENT = 0x0806, 0x86DD, 135, 136
-_ICMPV6, _HOP_LIMIT = 58, 255
+import questions
+from questions import ARP, ICMPV6, IPV6
+
+_ADVERTISEMENT = 136
 _GET_ADDRESS = 0x8915  # SIOCGIFADDR
-
-
-def _arp_request(own, address, sender):
-    return (b"\xff" * 6 + own + struct.pack("!HHHBBH", _ARP, 1, 0x0800, 6, 4, 1) + own + sender + bytes(6)
-            + address.packed)
 
 
 def _address_of(interface):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         return fcntl.ioctl(any_socket, _GET_ADDRESS, struct.pack("16s24x", interface.encode()))[20:24]
-
-
-def _checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def _solicitation(own, address, _):
-    """RFC 4861, 4.3, to the group of the address (RFC 4291, 2.7.1), with the source link-layer option."""
-    target = address.packed
-    group = bytes.fromhex("ff0200000000000000000001ff") + target[13:]
-    source = bytes.fromhex("fe80000000000000") + bytes([own[0] ^ 2]) + own[1:3] + b"\xff\xfe" + own[3:]
-    message = struct.pack("!BBHI", _SOLICITATION, 0, 0, 0) + target + b"\x01\x01" + own
-    pseudo = source + group + struct.pack("!II", len(message), _ICMPV6)
-    message = message[:2] + struct.pack("!H", _checksum(pseudo + message)) + message[4:]
-    header = struct.pack("!IHBB", 6 << 28, len(message), _ICMPV6, _HOP_LIMIT) + source + group
-    return b"\x33\x33" + group[12:] + own + struct.pack("!H", _IPV6) + header + message
 
 
 def _heard(frame, own):
@@ -60,7 +38,7 @@ def _heard(frame, own):
         if answer and frame[:6] == own:
             return "reply", sender, frame[22:28]
         return ("claim", sender, frame[22:28]) if sender == target or answer else None
-    if frame[12:14] == b"\x86\xdd" and len(frame) >= 78 and frame[20] == _ICMPV6 and frame[54] == _ADVERTISEMENT:
+    if frame[12:14] == b"\x86\xdd" and len(frame) >= 78 and frame[20] == ICMPV6 and frame[54] == _ADVERTISEMENT:
         return "reply" if frame[:6] == own else "claim", frame[62:78], frame[6:12]
     return None
 
@@ -70,10 +48,11 @@ class Asker:
         sender, self._sockets = _address_of(interface), {}
         self._requests = {}  # address, packed → (socket, frame)
         for address in map(ipaddress.ip_address, addresses):
-            protocol, make = (_ARP, _arp_request) if address.version == 4 else (_IPV6, _solicitation)
+            protocol = ARP if address.version == 4 else IPV6
             port = self._sockets.get(protocol) or self._open(interface, protocol)
             self._own = port.getsockname()[4]
-            self._requests[address.packed] = (port, make(self._own, address, sender))
+            own = sender if address.version == 4 else questions.link_local(self._own)
+            self._requests[address.packed] = (port, questions.question(self._own, own, address))
 
     def _open(self, interface, protocol):
         port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))

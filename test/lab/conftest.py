@@ -41,6 +41,15 @@ def stentor_lab(stentor_machine):
         yield made
 
 
+@pytest.fixture
+def tell(capsys):
+    """Prints a line for people, also where the test passes: what was measured, and is not asserted."""
+    def say(text):
+        with capsys.disabled():
+            print(f"\n    {text}", end="")
+    return say
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what Stentor had to say at its end."""

@@ -155,14 +155,6 @@ def as_it_was(world):
         world.answers(address, world.lab.nodes[world.order[0]].mac)
 
 
-@pytest.fixture
-def tell(capsys):
-    def say(text):
-        with capsys.disabled():
-            print(f"\n    {text}", end="")
-    return say
-
-
 def test_the_speaker_is_stopped_and_comes_back(world, tell):
     """SIGTERM: the next one takes over. Started again: it takes its own back."""
     first, second = world.order[:2]

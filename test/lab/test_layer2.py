@@ -62,14 +62,6 @@ def world(stentor_machine):
         yield made
 
 
-@pytest.fixture
-def tell(capsys):
-    def say(text):
-        with capsys.disabled():
-            print(f"\n    {text}", end="")
-    return say
-
-
 # -- questions and answers ------------------------------------------------------------------------------------------
 
 

@@ -1,109 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/membership/membership.h"
 
-#include <algorithm>
 #include <chrono>
 #include <iterator>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "test/support/catch.h"
+#include "test/unit/membership/pair.h"
 
 namespace stentor::speaker {
-namespace {
-
-using std::chrono_literals::operator""h;
-using std::chrono_literals::operator""ms;
-
-const net::IpAddress kAddressA = net::Ipv4Address::FromOctets(192, 0, 2, 1);
-const net::IpAddress kAddressB = net::Ipv4Address::FromOctets(192, 0, 2, 2);
-const net::IpAddress kStranger = net::Ipv4Address::FromOctets(198, 51, 100, 9);
-
-// Two speakers and a wire without delay, which keeps what it carried and can be cut.
-struct Pair {
-  struct Side {
-    std::unique_ptr<Membership> membership;
-    net::IpAddress address;
-    std::string node;
-    std::vector<Change> changes;
-    std::vector<std::vector<std::byte>> received;
-    std::vector<std::byte> last_sent_to;
-    int rivals_met = 0;
-    int macs_changed = 0;
-  };
-  TimePoint now{1h};
-  std::uint64_t next_random = 1;
-  Side a{.membership = nullptr, .address = kAddressA, .node = "a", .changes = {}, .received = {}};
-  Side b{.membership = nullptr, .address = kAddressB, .node = "b", .changes = {}, .received = {}};
-  bool cut = false;
-  const Side* deaf = nullptr;  // sends, but hears nothing
-
-  void Make(Side& side, const std::vector<std::string>& secrets = {"secret"}) {
-    side.membership = std::make_unique<Membership>(
-        Membership::Options{.node = side.node, .secrets = secrets, .profile = LanProfile()},
-        [this] { return next_random++; });
-  }
-  void Start(Side& side) {
-    Carry(side, side.membership->SetPeers(now, {{.node = "a", .addresses = {kAddressA}},
-                                                {.node = "b", .addresses = {kAddressB}}}));
-  }
-  void StartBoth() {
-    Make(a);
-    Make(b);
-    Start(a);
-    Start(b);
-    RunFor(200ms);
-    REQUIRE(Sees(a, "b"));
-    REQUIRE(Sees(b, "a"));
-  }
-  Side& Other(Side& side) { return &side == &a ? b : a; }
-  void Carry(Side& side, const Actions& actions) {
-    side.changes.insert(side.changes.end(), actions.changes.begin(), actions.changes.end());
-    side.rivals_met += actions.rival_met ? 1 : 0;
-    side.macs_changed += actions.macs_changed ? 1 : 0;
-    for (const OutgoingDatagram& datagram : actions.send) {
-      Side& other = Other(side);
-      CHECK(datagram.destination == other.address);
-      CHECK(datagram.bytes.size() <= kMaxDatagramSize);
-      other.last_sent_to = datagram.bytes;
-      if (!cut && &other != deaf && other.membership) {
-        other.received.push_back(datagram.bytes);
-        Carry(other, other.membership->OnDatagram(now, side.address, datagram.bytes));
-      }
-    }
-  }
-  void RunFor(Duration duration) {
-    for (const TimePoint until = now + duration; now < until; now += 1ms) {
-      for (Side* side : {&a, &b}) {
-        if (side->membership) {
-          const auto deadline = side->membership->NextDeadline();
-          if (deadline && *deadline <= now) {
-            Carry(*side, side->membership->Poll(now));
-            CHECK((!side->membership->NextDeadline() || *side->membership->NextDeadline() > now));
-          }
-        }
-      }
-    }
-  }
-  static bool Sees(const Side& side, const std::string& node) {
-    const std::vector<AliveMember> members = side.membership->AliveMembers();
-    return std::any_of(members.begin(), members.end(),
-                       [&node](const AliveMember& m) { return m.node == node; });
-  }
-  static std::size_t Count(const Side& side, ChangeKind kind) {
-    return static_cast<std::size_t>(
-        std::count_if(side.changes.begin(), side.changes.end(),
-                      [kind](const Change& c) { return c.kind == kind; }));
-  }
-};
-
-std::uint64_t Dropped(const Pair::Side& side, MembershipDrop reason) {
-  return side.membership->drops()[static_cast<std::size_t>(reason)];
-}
-
-}  // namespace
 
 TEST_CASE("Membership is not ready before it knows whether it has peers", "[membership]") {
   Pair pair;
@@ -342,25 +249,6 @@ TEST_CASE("A recorded boot is asked for a fresh echo, and changes nothing", "[me
   CHECK(pair.a.membership->view_version() == version);
 }
 
-TEST_CASE("Who was given up, but gave up nobody, announces again what is its own", "[membership]") {
-  Pair pair;
-  pair.StartBoth();
-  // b hears nothing for so long that it gives a up; a goes on hearing b.
-  pair.a.rivals_met = 0;
-  pair.deaf = &pair.b;
-  for (int i = 0; i < 400 && Pair::Sees(pair.b, "a"); ++i) {
-    pair.RunFor(1ms);
-  }
-  REQUIRE_FALSE(Pair::Sees(pair.b, "a"));
-  CHECK(Pair::Sees(pair.a, "b"));
-  pair.deaf = nullptr;
-  pair.RunFor(250ms);
-  CHECK(Pair::Sees(pair.a, "b"));
-  CHECK(Pair::Sees(pair.b, "a"));
-  CHECK(Pair::Count(pair.a, ChangeKind::kDied) == 0);
-  CHECK(pair.a.rivals_met >= 1);
-}
-
 TEST_CASE("A peer that hears nobody is given up, although it is heard", "[membership]") {
   Pair pair;
   pair.StartBoth();
@@ -373,128 +261,6 @@ TEST_CASE("A peer that hears nobody is given up, although it is heard", "[member
   pair.deaf = nullptr;
   pair.RunFor(250ms);
   CHECK(Pair::Sees(pair.a, "b"));
-}
-
-TEST_CASE("A speaker that can't read the others, who are there, stays silent", "[membership]") {
-  Pair pair;
-  pair.Make(pair.a);
-  pair.Start(pair.a);
-  pair.RunFor(1000ms);
-  REQUIRE(pair.a.membership->Ready());  // nobody there
-  pair.Make(pair.b, {"a slip"});
-  pair.Start(pair.b);
-  pair.RunFor(10'000ms);
-  CHECK_FALSE(pair.b.membership->Ready());
-  CHECK(Pair::Count(pair.b, ChangeKind::kKeyDiffers) == 1);
-  SECTION("until its secret is mended") {
-    pair.Carry(pair.b, pair.b.membership->SetSecrets(pair.now, {"secret"}));
-    pair.RunFor(500ms);
-    CHECK(Pair::Sees(pair.b, "a"));
-    CHECK(pair.b.membership->Ready());
-  }
-  SECTION("but not for more than a minute") {
-    pair.RunFor(60'000ms);
-    CHECK(pair.b.membership->Ready());
-  }
-  SECTION("or the others are gone") {
-    pair.a.membership.reset();
-    pair.RunFor(2000ms);
-    CHECK(pair.b.membership->Ready());
-  }
-}
-
-TEST_CASE("A speaker that was paused holds until a peer has confirmed it", "[membership]") {
-  Pair pair;
-  pair.StartBoth();
-  pair.cut = true;  // the wire, so that the answer to the probe has to be waited for
-  pair.now += 1000ms;
-  const Actions actions = pair.a.membership->Poll(pair.now);
-  pair.Carry(pair.a, actions);
-  CHECK_FALSE(pair.a.membership->Ready());
-  CHECK(actions.view_changed);
-  CHECK(Pair::Count(pair.a, ChangeKind::kHolding) == 1);
-  CHECK(Pair::Sees(pair.a, "b"));  // it was us who were away
-  SECTION("and is ready when one did") {
-    pair.cut = false;
-    pair.RunFor(110ms);
-    CHECK(pair.a.membership->Ready());
-  }
-  SECTION("or when nobody does") {
-    pair.RunFor(399ms);
-    CHECK_FALSE(pair.a.membership->Ready());
-    pair.RunFor(2ms);
-    CHECK(pair.a.membership->Ready());
-    CHECK_FALSE(Pair::Sees(pair.a, "b"));
-  }
-}
-
-TEST_CASE("A pause is found out before anything that waited is answered", "[membership]") {
-  Pair pair;
-  CHECK_FALSE((pair.Make(pair.a), pair.a.membership->NoteTime(pair.now).view_changed));
-  pair.StartBoth();
-  CHECK(pair.a.membership->NoteTime(pair.now).changes.empty());
-  CHECK(pair.a.membership->Ready());
-  pair.cut = true;
-  pair.now += 1000ms;
-  const Actions actions = pair.a.membership->NoteTime(pair.now);
-  CHECK(actions.view_changed);
-  CHECK(actions.send.size() == 1);
-  CHECK_FALSE(pair.a.membership->Ready());
-  CHECK_FALSE(pair.a.membership->NoteTime(pair.now).view_changed);  // found out once
-  pair.Carry(pair.b, pair.b.membership->Leave(pair.now));
-  pair.now += 1000ms;
-  CHECK(pair.b.membership->NoteTime(pair.now).changes.empty());  // nothing to give up any more
-}
-
-TEST_CASE("Only a peer that may have announced without us counts as a rival", "[membership]") {
-  Pair pair;
-  pair.Make(pair.a);
-  pair.Start(pair.a);
-  pair.RunFor(500ms);
-  REQUIRE(pair.a.membership->Ready());
-  pair.Make(pair.b);
-  pair.Start(pair.b);
-  pair.RunFor(200ms);
-  REQUIRE(Pair::Sees(pair.a, "b"));
-  CHECK(pair.a.rivals_met == 0);  // it waited for us before it would have announced
-  pair.b.rivals_met = 0;
-
-  pair.cut = true;
-  pair.RunFor(1000ms);
-  REQUIRE_FALSE(Pair::Sees(pair.a, "b"));
-  SECTION("both go on") {
-    pair.cut = false;
-    pair.RunFor(200ms);
-    REQUIRE(Pair::Sees(pair.a, "b"));
-    CHECK(pair.a.rivals_met == 1);
-    CHECK(pair.b.rivals_met == 1);
-  }
-  SECTION("one restarts meanwhile, and is alone for long enough to announce") {
-    pair.Make(pair.b);
-    pair.Start(pair.b);
-    pair.RunFor(500ms);
-    REQUIRE(pair.b.membership->Ready());
-    pair.cut = false;
-    pair.RunFor(200ms);
-    REQUIRE(Pair::Sees(pair.a, "b"));
-    CHECK(pair.a.rivals_met == 1);
-  }
-}
-
-TEST_CASE("A speaker whose timers were late is more patient for a while", "[membership]") {
-  Pair pair;
-  pair.StartBoth();
-  const TimePoint due = *pair.a.membership->NextDeadline();
-  pair.now = std::max(pair.now, due + 100ms);
-  pair.RunFor(200ms);  // the first of these polls is 100 ms late
-  pair.b.membership.reset();
-  pair.a.changes.clear();
-  pair.RunFor(1000ms);
-  REQUIRE(pair.a.changes.size() == 2);
-  CHECK(pair.a.changes[0].silence >= 320ms);
-  CHECK(pair.a.changes[0].silence <= 330ms);
-  CHECK(pair.a.changes[1].silence >= 520ms);
-  CHECK(pair.a.membership->Ready());
 }
 
 TEST_CASE("Nonces of a peer that was removed and listed again are not used twice", "[membership]") {
@@ -552,63 +318,6 @@ TEST_CASE("Each speaker knows from which MACs the others announce", "[membership
     CHECK(pair.a.membership->PeerMacs() ==
           std::set(many.begin(), std::next(many.begin(), kMaxMacs)));
   }
-}
-
-TEST_CASE("A key that differs is named once, and only for a node that is not alive",
-          "[membership]") {
-  Pair pair;
-  pair.Make(pair.a);
-  pair.Make(pair.b, {"other"});
-  pair.Start(pair.a);
-  pair.Start(pair.b);
-  pair.RunFor(2000ms);
-  CHECK(Pair::Count(pair.a, ChangeKind::kKeyDiffers) == 1);
-  CHECK(Dropped(pair.a, MembershipDrop::kWrongKey) > 5);
-  CHECK_FALSE(Pair::Sees(pair.a, "b"));
-}
-
-TEST_CASE("Two secrets are accepted while one is rotated", "[membership]") {
-  Pair pair;
-  SECTION("from the start, in any order") {
-    pair.Make(pair.a, {"new", "old"});
-    pair.Make(pair.b, {"old", "new"});
-  }
-  SECTION("by who knows one of them only") {
-    pair.Make(pair.a, {"new", "old"});
-    pair.Make(pair.b, {"old"});
-  }
-  pair.Start(pair.a);
-  pair.Start(pair.b);
-  pair.RunFor(250ms);
-  CHECK(Pair::Sees(pair.a, "b"));
-  CHECK(Pair::Sees(pair.b, "a"));
-}
-
-TEST_CASE("A secret is replaced at one speaker after the other without a gap", "[membership]") {
-  Pair pair;
-  pair.StartBoth();
-  pair.a.changes.clear();
-  pair.b.changes.clear();
-  const auto set = [&pair](Pair::Side& side, const std::vector<std::string>& secrets) {
-    pair.Carry(side, side.membership->SetSecrets(pair.now, secrets));
-    pair.RunFor(1000ms);
-  };
-  CHECK(pair.a.membership->AllHoldNewestSecret());
-  set(pair.a, {"new", "secret"});
-  CHECK_FALSE(pair.a.membership->AllHoldNewestSecret());  // b can't: it must not be let go yet
-  set(pair.b, {"new", "secret"});
-  CHECK(pair.a.membership->AllHoldNewestSecret());
-  CHECK(pair.b.membership->AllHoldNewestSecret());
-  set(pair.b, {"new"});
-  set(pair.a, {"new"});
-  for (const Pair::Side* side : {&pair.a, &pair.b}) {
-    CHECK(side->changes.empty());
-    CHECK(Dropped(*side, MembershipDrop::kWrongKey) == 0);
-    CHECK(Dropped(*side, MembershipDrop::kNotAuthentic) == 0);
-  }
-  // The old one is worth nothing any more.
-  set(pair.a, {"secret"});
-  CHECK_FALSE(Pair::Sees(pair.a, "b"));
 }
 
 }  // namespace stentor::speaker
