@@ -115,7 +115,11 @@ void Statuses::WatchBgp(BgpKind kind, const std::string& path, const std::string
 }
 
 void Statuses::UpdateBgp() {
-  if (!leading_ || !bgp_kinds_unread_.empty()) {
+  if (!leading_) {
+    return;
+  }
+  if (!bgp_kinds_unread_.empty()) {
+    bgp_notice_.OnReading(state_.Recorded(status::kBgpAnnounced));
     return;
   }
   std::vector<BgpObject> objects;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <tuple>
+#include <utility>
 
 #include "common/base/strings.h"
 
@@ -40,7 +41,16 @@ std::string Enumerate(std::span<const BgpObject> sorted, BgpKind kind) {
 
 }  // namespace
 
+void BgpNotice::OnReading(std::optional<bool> recorded) {
+  if (!recorded_before_) {
+    recorded_before_ = recorded;
+  }
+}
+
 BgpTidings BgpNotice::Update(std::span<const BgpObject> objects, std::optional<bool> recorded) {
+  if (const auto before = std::exchange(recorded_before_, std::nullopt)) {
+    recorded = before;
+  }
   if (objects.empty()) {
     told_ = false;
     return {};

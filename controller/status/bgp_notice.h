@@ -43,6 +43,11 @@ struct BgpTidings {
 /// Not thread-safe.
 class BgpNotice {
  public:
+  /// To be called by the leader as long as it has not read which objects exist, with `recorded` as
+  /// below. What this instance writes meanwhile lacks the condition: only what was there first says
+  /// whether another instance has sent the event.
+  void OnReading(std::optional<bool> recorded);
+
   /// What there is to tell, where `objects` (in any order) are all that exist. `recorded`: whether
   /// the ConfigurationState that the API server has carries the condition already
   /// (ConfigurationStateKeeper::Recorded), so that this instance or another one has sent the event
@@ -52,6 +57,7 @@ class BgpNotice {
 
  private:
   bool told_ = false;
+  std::optional<bool> recorded_before_;  // what was there first, until the objects are read
 };
 
 }  // namespace stentor::controller

@@ -103,6 +103,18 @@ TEST_CASE("BgpNotice sends one event when BGP begins", "[status]") {
     CHECK_FALSE(notice.Update(one, true).event);
     CHECK_FALSE(notice.Update(one, false).event);  // somebody deletes the ConfigurationState
   }
+  SECTION("what was recorded before this instance wrote counts") {
+    notice.OnReading(std::nullopt);
+    notice.OnReading(true);
+    notice.OnReading(false);  // it wrote another condition
+    CHECK_FALSE(notice.Update(one, false).event);
+    CHECK_FALSE(notice.Update(none, false).event);
+    CHECK(notice.Update(one, false).event);  // made anew
+  }
+  SECTION("nothing was recorded while the objects were read") {
+    notice.OnReading(false);
+    CHECK(notice.Update(one, std::nullopt).event);
+  }
   SECTION("not before it is known what is recorded") {
     CHECK(notice.Update(one, std::nullopt).condition);
     CHECK_FALSE(notice.Update(one, std::nullopt).event);

@@ -131,7 +131,7 @@ TEST_CASE("A state that is not to be used says why", "[state]") {
        "the saved state should have "},
       {"the length is no number", [](std::string t) { return t.replace(24, 1, "x"); },
        Code::kDataLoss, "the first line of the saved state is damaged"},
-      {"the first line goes on", [](std::string t) { return t.replace(t.find('\n'), 1, " "); },
+      {"the first line goes on", [](std::string t) { return Replaced(t, "\n", " "); },
        Code::kDataLoss, "the first line of the saved state is damaged"},
       {"one octet of it differs",
        [](std::string t) { return Replaced(t, "192.0.2.10", "192.0.2.11"); }, Code::kDataLoss,
