@@ -136,6 +136,9 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
 SpeakerApp::~SpeakerApp() = default;
 
 absl::Status SpeakerApp::Start() {
+  // Nearly every configuration has pools of IPv4, and the kernel takes 10 ms to open a port: that
+  // passes while the API server answers.
+  segment_.SetFamilies({net::IpFamily::kIpv4});
   STENTOR_RETURN_IF_ERROR(segment_.Start());
   if (members_) {
     STENTOR_RETURN_IF_ERROR(members_->Start());
