@@ -19,6 +19,7 @@ from layer2 import APP, OPTIONS, Layer2, addresses, advertisement, dual_stack, p
 from processes import Process, wait_for
 from story import SOON
 from who_has_loop import ASKERS, MACS
+from wire import Wire
 
 RATE, PATIENCE = 100, 1.0
 MAIN, ALONE, LOCAL = addresses(111), addresses(131), addresses(151)
@@ -116,7 +117,6 @@ class World(Layer2):
             self.answers(address, lab.nodes[self.owner].mac)
 
     def wire(self, name):
-        from wire import Wire
         return Wire(self.poller.host.namespace, "eth0", self.lab.logs / f"tcpdump-{name}.log")
 
     def asked(self, name, wanted=tuple(MAIN)):
@@ -311,6 +311,13 @@ def unanswered(tell, answers):
     return silent
 
 
+def handshakes(wire, lost):
+    """What the client's wire shows of the beginning of those that were lost: by whom SYNs went, and who answered."""
+    begin = min(one[0] for one in lost) + time.time() - time.monotonic()
+    return [f"{frame.time - begin:+.4f} s {frame.source} > {frame.destination} {frame.text}"
+            for frame in wire.frames() if -0.3 < frame.time - begin < 1.5][:300]
+
+
 def local_slice(*pods):
     """The endpoints of the Service "local", which has no selector."""
     return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -330,15 +337,18 @@ def test_local_traffic_moves_when_the_service_proxy_is_ready(world, tell):
     body["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": LOCAL[0]}
     world.apply(body, local_slice(pods[there]))
     world.answers(LOCAL[0], world.lab.nodes[there].mac)
-    with OpenLoopClient(world.client.host, LOCAL[0], world.lab.logs / "open-loop-local.log", rate=RATE,
-                        timeout=PATIENCE) as client:
+    log = world.lab.logs / "tcpdump-client.log"
+    with (Wire(world.client.host.namespace, "eth0", log, f"arp or (host {LOCAL[0]} and tcp[13] & 2 != 0)") as wire,
+          OpenLoopClient(world.client.host, LOCAL[0], world.lab.logs / "open-loop-local.log", rate=RATE,
+                         timeout=PATIENCE) as client):
         for _ in range(3):
             client.wait_steady()
             moment = time.monotonic()
             world.apply(local_slice(pods[there], pods[here]))
             world.believes(LOCAL[0], world.lab.nodes[here].mac)
             client.wait_good_after(time.monotonic() + PATIENCE)
-            assert not unanswered(tell, [one for one in client.answers() if one[0] >= moment])
+            lost = unanswered(tell, [one for one in client.answers() if one[0] >= moment])
+            assert not lost, "\n".join(handshakes(wire, lost))
             # The way back is another story: the endpoint goes at once, and with it the node's rules.
             world.apply(local_slice(pods[there]))
             world.believes(LOCAL[0], world.lab.nodes[there].mac)
