@@ -7,7 +7,7 @@ import yaml
 from chart import CHART, REPOSITORY, Rendered
 
 
-@pytest.mark.parametrize("program", ["deploy/render", "charts/document"])
+@pytest.mark.parametrize("program", ["deploy/render", "charts/document", "docs/generate-metrics"])
 def test_is_in_step(helm, program):
     done = subprocess.run([REPOSITORY / program, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

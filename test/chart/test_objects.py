@@ -3,7 +3,6 @@
 programs started as they want to be."""
 import json
 import re
-import subprocess
 
 import pytest
 import yaml
@@ -180,6 +179,39 @@ def test_replicas(chart):
     own = {"nodeAffinity": {}}
     rendered = chart.render(controller__replicas=3, controller__affinity=own)
     assert rendered.pod("controller")["spec"]["affinity"] == own
+
+
+def test_several_replicas_have_a_disruption_budget(chart):
+    assert not chart.render().names("PodDisruptionBudget"), "with one replica it would hold up every drain"
+    budget = {"controller__replicas": 3}
+    rendered = chart.render(**budget)
+    spec = rendered.one("PodDisruptionBudget", "metallb-controller")["spec"]
+    assert spec == {"maxUnavailable": 1, "selector": rendered.one("Deployment")["spec"]["selector"]}
+    assert chart.render(**budget, controller__podDisruptionBudget__maxUnavailable="50%").one(
+        "PodDisruptionBudget")["spec"]["maxUnavailable"] == "50%"
+    for off in ({"controller__podDisruptionBudget__enabled": False}, {"controller__enabled": False},
+                {"controller__podDisruptionBudget": None}):
+        assert not chart.render(**budget, **off).names("PodDisruptionBudget")
+    plain = chart.render({**PLAIN, "controller": {"replicas": 2}})
+    assert plain.one("PodDisruptionBudget", "controller")["spec"]["selector"] == plain.one("Deployment")["spec"]["selector"]
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_where_the_pods_run(chart, component):
+    """Priority, runtime, node selector, affinity and tolerations go to the pods of the component, and to no others."""
+    toleration, affinity = {"key": "net", "operator": "Exists"}, {"nodeAffinity": {}}
+    rendered = chart.render({component: {
+        "priorityClassName": "system-node-critical", "runtimeClassName": "own", "nodeSelector": {"net": True},
+        "affinity": affinity, "tolerations": [toleration], "podAnnotations": {"a": 1}}})
+    pod = rendered.pod(component)
+    spec = pod["spec"]
+    assert spec["priorityClassName"] == "system-node-critical" and spec["runtimeClassName"] == "own"
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux", "net": "true"}
+    assert spec["affinity"] == affinity and spec["tolerations"][-1] == toleration
+    assert pod["metadata"]["annotations"]["a"] == "1"
+    [other] = COMPONENTS.keys() - {component}
+    assert rendered.pod(other) == chart.render().pod(other)
+    assert "priorityClassName" not in chart.render().pod(component)["spec"]
 
 
 def test_how_the_programs_are_started(default):
@@ -384,75 +416,14 @@ def test_the_network_policy_lets_in_who_calls(chart, mode, port, open_ports):
     assert set(open_ports) <= {one["name"] for one in rendered.container("controller").get("ports", [])}
 
 
-# -- monitoring ---------------------------------------------------------------------------------------------------
-
-READER = {"prometheus__serviceAccount": "prometheus", "prometheus__namespace": "monitoring"}
-READER_SUBJECT = {"kind": "ServiceAccount", "name": "prometheus", "namespace": "monitoring"}
-
-
-def test_scrape_annotations(chart):
-    for port, scheme in ((9120, "https"), (7472, "http")):
-        rendered = chart.render(prometheus__scrapeAnnotations=True, prometheus__metricsPort=port)
-        wanted = {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/scheme": scheme}
-        for component in COMPONENTS:
-            assert wanted.items() <= rendered.pod(component)["metadata"]["annotations"].items()
-
-
-def test_prometheus_may_read_the_metrics(chart):
-    rendered = chart.render(**READER)
-    role = rendered.one("ClusterRole", "metallb:metrics-reader")
-    assert role["rules"] == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
-    assert rendered.one("ClusterRoleBinding", "metallb:metrics-reader")["subjects"] == [READER_SUBJECT]
-    assert rendered.one("RoleBinding", "metallb-prometheus")["subjects"] == [READER_SUBJECT]
-
-
-def test_pod_monitors(chart):
-    rendered = chart.render(prometheus__podMonitor__enabled=True, **READER)
-    for component in COMPONENTS:
-        spec = rendered.one("PodMonitor", f"metallb-{component}")["spec"]
-        assert spec["selector"] == rendered.one(COMPONENTS[component])["spec"]["selector"]
-        [endpoint] = spec["podMetricsEndpoints"]
-        assert endpoint["port"] == rendered.container(component)["ports"][0]["name"]
-        assert endpoint["scheme"] == "https"
-        secret = rendered.one("Secret", endpoint["authorization"]["credentials"]["name"])
-        assert secret["type"] == "kubernetes.io/service-account-token"
-    account = secret["metadata"]["annotations"]["kubernetes.io/service-account.name"]
-    assert account in rendered.names("ServiceAccount")
-    assert {"kind": "ServiceAccount", "name": account, "namespace": "metallb-system"} in \
-        rendered.one("ClusterRoleBinding", "metallb:metrics-reader")["subjects"]
-
-
-def test_service_monitors(chart):
-    rendered = chart.render(prometheus__serviceMonitor__enabled=True, **READER)
-    for component in COMPONENTS:
-        spec = rendered.one("ServiceMonitor", f"metallb-{component}-monitor")["spec"]
-        service = rendered.one("Service", f"metallb-{component}-monitor-service")
-        assert spec["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-        assert service["spec"]["clusterIP"] == "None"
-        assert service["spec"]["selector"] == rendered.one(COMPONENTS[component])["spec"]["selector"]["matchLabels"]
-        [endpoint] = spec["endpoints"]
-        assert endpoint["port"] == service["spec"]["ports"][0]["name"]
-        assert endpoint["scheme"] == "https" and endpoint["bearerTokenFile"] and endpoint["tlsConfig"]
-
-
-def test_alerts_ask_for_metrics_that_exist(chart):
-    rendered = chart.render(prometheus__prometheusRule__enabled=True,
-                            prometheus__prometheusRule__addressPoolUsage__excludePools='a"b')
-    [group] = rendered.one("PrometheusRule", "metallb")["spec"]["groups"]
-    assert [rule["alert"] for rule in group["rules"]] == [
-        "MetalLBStaleConfig", "MetalLBConfigNotLoaded", "MetalLBAddressPoolExhausted",
-        *(f"MetalLBAddressPoolUsage{percent}Percent" for percent in (75, 85, 95))]
-    sources = "".join(path.read_text() for side in ("common", "controller", "speaker")
-                      for path in (REPOSITORY / side).rglob("*.cc"))
-    for rule in group["rules"]:
-        names = re.findall(r"metallb_\w+", rule["expr"])
-        assert names and [name for name in names if f'"{name}"' not in sources] == []
-
-
-def test_alerts_are_valid_to_prometheus(chart, promtool, tmp_path):
-    rendered = chart.render(prometheus__prometheusRule__enabled=True,
-                            prometheus__prometheusRule__addressPoolExhausted__excludePools='te"st-.*')
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(json.dumps(rendered.one("PrometheusRule")["spec"]))
-    done = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_network_policies(chart):
+    rendered = chart.render(networkpolicies__enabled=True, networkpolicies__apiPort=443)
+    policy = rendered.one("NetworkPolicy", "controller")["spec"]
+    assert policy["podSelector"] == rendered.one("Deployment")["spec"]["selector"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["egress"] == [{"ports": [{"protocol": "TCP", "port": 443}]}]
+    rendered = chart.render(networkpolicies__enabled=True, networkpolicies__defaultDeny=True)
+    assert rendered.one("NetworkPolicy", "default-deny")["spec"] == {
+        "podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert rendered.names("NetworkPolicy") == {"default-deny", "controller"}
+    assert not chart.render(networkpolicies__defaultDeny=True).names("NetworkPolicy")

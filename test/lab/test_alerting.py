@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart's alerts in a real Prometheus that scrapes the real programs: they fire when it is true, and clear. What the
+rules take minutes for takes seconds here. (test/chart judges each rule by promtool, with made-up series.)
+
+One lab; each test goes on where the one before stopped, with nothing firing."""
+import json
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+import netns
+import pytest
+import yaml
+from control_plane import tools_folder
+from lab import HERE
+from network import CONTROL_ADDRESS
+from processes import Process, wait_for
+from story import ADDRESS, APP, SERVICE, SOON, Story, pool
+
+ROOT = HERE.parents[1]
+PORT = 7472
+FIRES, CLEARS = 40, 90
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+def rules():
+    """The PrometheusRule of the chart, with seconds in the place of minutes."""
+    done = subprocess.run(
+        [tools_folder("helm") / "helm", "template", "metallb", ROOT / "charts/stentor", "--namespace=metallb-system",
+         "--kube-version=1.34", "--set=prometheus.prometheusRule.enabled=true", "--show-only=templates/alerts.yaml"],
+        capture_output=True, text=True, check=True)
+    spec = yaml.safe_load(done.stdout)["spec"]
+    for rule in spec["groups"][0]["rules"]:
+        if "for" in rule:
+            rule["for"] = rule["for"].replace("m", "s")
+        # Not less than two scrapes.
+        rule["expr"] = rule["expr"].replace("offset 1m", "offset 2s").replace("[30m:1m]", "[60s:2s]")
+    return spec
+
+
+class Prometheus:
+    def __init__(self, lab, folder):
+        self._lab = lab
+        (folder / "rules.yaml").write_text(json.dumps(rules()))
+        addresses = {"metallb-controller-0": CONTROL_ADDRESS, **{
+            f"metallb-speaker-{node.name}": node.management for node in lab.nodes.values()}}
+        targets = [{"targets": [f"{address}:{PORT}"], "labels": {"namespace": "metallb-system", "pod": pod}}
+                   for pod, address in addresses.items()]
+        config = folder / "prometheus.yaml"
+        config.write_text(json.dumps({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": ["rules.yaml"], "scrape_configs": [{"job_name": "stentor", "static_configs": targets}]}))
+        self.process = Process(
+            "prometheus", lab.network.control,
+            [tools_folder("prometheus") / "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
+             "--web.listen-address=127.0.0.1:9090"], folder / "prometheus.log")
+
+    def ask(self, path, **query):
+        with netns.entered(self._lab.network.control):
+            address = f"http://127.0.0.1:9090/api/v1/{path}?{urllib.parse.urlencode(query)}"
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return json.load(answer)["data"]
+
+    def firing(self):
+        """{alert: the summaries of all that fire}"""
+        found = {}
+        for one in self.ask("alerts")["alerts"]:
+            if one["state"] == "firing":
+                found.setdefault(one["labels"]["alertname"], []).append(one["annotations"]["summary"])
+        return found
+
+    def fires(self, *alerts):
+        """All of them do, and no other; returns the summaries of the first."""
+        def so():
+            seen = self.firing()
+            return seen if seen.keys() == set(alerts) else None
+        return wait_for(so, FIRES, lambda: f"{alerts} fire; these do: {self.firing()}")[alerts[0]]
+
+    def is_quiet(self):
+        wait_for(lambda: self.firing() == {}, CLEARS, lambda: f"nothing fires; these do: {self.firing()}")
+
+
+@pytest.fixture(scope="module")
+def story(stentor_lab):
+    made = Story(stentor_lab)
+    made.lab.add_pods(APP, made.order[1:])
+    made.lab.start_controller(f"--port={PORT}")
+    for node in made.lab.nodes:
+        made.lab.stentor.start_speaker(node, f"--port={PORT}")
+    made.apply_manifest()
+    made.address_of(SERVICE, ADDRESS)
+    made.speaker_is(ADDRESS, made.order[0])
+    return made
+
+
+@pytest.fixture(scope="module")
+def prometheus(story, tmp_path_factory):
+    for program in ("prometheus", "helm"):
+        if not tools_folder(program):
+            pytest.skip(f"{program} is not built (./dev setup, or test/kubernetes/build-tools)")
+    made = Prometheus(story.lab, tmp_path_factory.mktemp("prometheus"))
+    wait_for(lambda: len(made.ask("query", query="up == 1")["result"]) == 1 + len(story.lab.nodes), SOON, "all are scraped")
+    yield made
+    made.process.kill()
+
+
+def test_nothing_fires_when_all_is_well(prometheus):
+    prometheus.is_quiet()
+    end = time.monotonic() + 6  # longer than the longest "for"
+    while time.monotonic() < end:
+        assert prometheus.firing() == {}
+        time.sleep(0.5)
+
+
+def test_no_announcer_without_an_advertisement(story, prometheus):
+    story.lab.kubectl("delete", "l2advertisement", "--all", "-n", "metallb-system")
+    assert prometheus.fires("StentorNoAnnouncer") == ["Services that nobody announces: 1"]
+    story.apply_manifest()
+    prometheus.is_quiet()
+
+
+def test_no_announcer_when_every_node_is_excluded(story, prometheus):
+    story.lab.kubectl("label", "nodes", "--all", f"{EXCLUDE}=")
+    prometheus.fires("StentorNoAnnouncer")
+    story.lab.kubectl("label", "nodes", "--all", f"{EXCLUDE}-")
+    prometheus.is_quiet()
+
+
+def test_stale_configuration(story, prometheus):
+    story.lab.apply(json.dumps(pool("bad", "2001:db8::9-2001:db8::1")))
+    wait_for(lambda: len(prometheus.fires("MetalLBStaleConfig")) == 4, FIRES, "it fires for all speakers and the controller")
+    story.lab.kubectl("delete", "ipaddresspool", "bad", "-n", "metallb-system")
+    prometheus.is_quiet()
+
+
+def test_two_announcers_where_speakers_do_not_see_each_other(story, prometheus):
+    node = story.lab.nodes[story.order[0]]
+
+    def rules_of(verb):
+        for chain in ("INPUT", "OUTPUT"):
+            subprocess.run(["ip", "netns", "exec", node.namespace, "iptables", "-w", verb, chain, "-p", "udp", "--dport", "7946",
+                            "-j", "DROP"], check=True)
+    rules_of("-I")
+    try:
+        prometheus.fires("StentorTwoAnnouncers", "StentorSpeakerIsolated")
+    finally:
+        rules_of("-D")
+    prometheus.is_quiet()
+
+
+def test_a_dead_speaker(story, prometheus):
+    story.lab.stentor.kill_speaker(story.order[0])
+    assert prometheus.fires("StentorSpeakerMissing") == [f"The speaker metallb-speaker-{story.order[0]} is not there"]
+    story.lab.stentor.start_speaker(story.order[0], f"--port={PORT}")
+    prometheus.is_quiet()
+
+
+def test_flapping(story, prometheus):
+    for _ in range(4):
+        for value, winner in (("=", story.order[1]), ("-", story.order[0])):
+            story.lab.kubectl("label", "node", story.order[0], f"{EXCLUDE}{value}")
+            story.speaker_is(ADDRESS, winner)
+            time.sleep(3)  # Prometheus sees it
+    prometheus.fires("StentorAddressFlapping")
+    prometheus.is_quiet()
+
+
+def test_no_leader(story, prometheus):
+    story.lab.stentor.stop_controller()
+    prometheus.fires("StentorNotOneLeader")
+    story.lab.start_controller(f"--port={PORT}")
+    prometheus.is_quiet()
+
+
+def test_the_page_of_metrics_is_what_is_exported(story, prometheus, tmp_path):
+    for program, address in (("controller", CONTROL_ADDRESS), ("speaker", story.lab.nodes[story.order[0]].management)):
+        with netns.entered(story.lab.network.control):
+            with urllib.request.urlopen(f"http://{address}:{PORT}/metrics", timeout=5) as answer:
+                (tmp_path / program).write_bytes(answer.read())
+        done = subprocess.run([sys.executable, ROOT / "docs/generate-metrics", "--against", program, tmp_path / program],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
