@@ -157,10 +157,13 @@ TEST_CASE("After one silent connection, the others of the pool are not tried", "
   FakeApiServer server;
   io::EventLoop loop;
   auto transport = Transport(loop, {.server = server.url()}, {.request_idle = milliseconds(1500)});
-  Stream stream(*transport, 8);
-  stream.Begin(8);
-  REQUIRE(RunUntil(loop, [&] { return stream.fine() == 8; }));
-  REQUIRE(server.connections() > 1);  // at most 8: an early answer frees one for a late request
+  // An early answer frees its connection for a late request: where every one is early, once more.
+  for (int turn = 0; turn < 20 && server.connections() < 2; ++turn) {
+    Stream stream(*transport, 8);
+    stream.Begin(8);
+    REQUIRE(RunUntil(loop, [&] { return stream.fine() == 8; }));
+  }
+  REQUIRE(server.connections() > 1);
   server.Freeze();
   SECTION("the transport's own patience ends") {
     CHECK(absl::IsDeadlineExceeded(Send(loop, *transport, {.path = kList}).status()));
