@@ -14,6 +14,10 @@ namespace stentor::speaker {
 namespace {
 
 constexpr const char* kEverythingRead = "everything read once";  // a condition of being ready
+// Elections that cost more are not held again for what the API tells before three times as much has
+// passed; but for no longer than this, since a pause of the process seems a cost as well.
+constexpr Duration kCheapReconcile = std::chrono::milliseconds(2);
+constexpr Duration kMostPace = std::chrono::milliseconds(100);
 
 std::string Join(const std::vector<net::IpAddress>& addresses) {
   std::string out;
@@ -120,7 +124,8 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
              metrics_.client),
       health_timer_(context.loop),
       stop_timer_(context.loop),
-      proxy_timer_(context.loop) {
+      proxy_timer_(context.loop),
+      pace_timer_(context.loop) {
   if (HasMembership(flags_)) {
     members_.emplace(context.loop, context.log,
                      MembersOptions{.node = flags_.node_name,
@@ -240,12 +245,24 @@ void SpeakerApp::OnLinks() {
 
 // --- elections ---
 
+// With ten thousand Services a look at all that is announced takes long enough to make heartbeats
+// late where it is taken after each of many changes: changes that come fast are taken together.
 void SpeakerApp::ScheduleReconcile() {
-  if (!std::exchange(reconcile_scheduled_, true)) {
-    context_.loop.Post(lifetime_.Bind([this] {
-      reconcile_scheduled_ = false;
-      Reconcile();
-    }));
+  if (std::exchange(reconcile_scheduled_, true)) {
+    return;
+  }
+  const auto reconcile = [this] {
+    reconcile_scheduled_ = false;
+    const TimePoint begin = context_.loop.Now();
+    Reconcile();
+    const TimePoint end = context_.loop.Now();
+    const Duration cost = end - begin;
+    next_reconcile_ = cost > kCheapReconcile ? end + std::min(3 * cost, kMostPace) : end;
+  };
+  if (context_.loop.Now() < next_reconcile_) {
+    pace_timer_.ArmAt(next_reconcile_, reconcile);
+  } else {
+    context_.loop.Post(lifetime_.Bind(reconcile));
   }
 }
 

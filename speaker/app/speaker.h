@@ -114,6 +114,8 @@ class SpeakerApp {
   io::Timer health_timer_;
   io::Timer stop_timer_;
   io::Timer proxy_timer_;  // Reconciler::NextDeadline()
+  io::Timer pace_timer_;
+  TimePoint next_reconcile_;  // for what the API tells
   io::Lifetime lifetime_;
 };
 
