@@ -178,5 +178,5 @@ class Lab(Testbed):
     def start_speaker(self, node_name, *arguments):
         return self.stentor.start_speaker(node_name, *arguments)
 
-    def start_speakers(self):
-        self.stentor.start_speakers()
+    def start_speakers(self, *arguments):
+        self.stentor.start_speakers(*arguments)

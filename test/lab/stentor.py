@@ -197,9 +197,9 @@ class Stentor:
              "METALLB_ML_LABELS": ",".join(f"{key}={value}" for key, value in LABELS.items())}, [*ARGUMENTS, *arguments])
         return self.speakers[node_name]
 
-    def start_speakers(self):
+    def start_speakers(self, *arguments):
         for node_name in self._lab.network.nodes:
-            self.start_speaker(node_name)
+            self.start_speaker(node_name, *arguments)
 
     def stop_speaker(self, node_name):
         return self.speakers.pop(node_name).terminate()

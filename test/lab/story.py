@@ -37,12 +37,13 @@ class Story:
         self.lab = lab
         self.order = election.candidates(list(lab.nodes), ADDRESS)  # who has to speak, by our own reckoning
 
-    def set_up(self):
-        """Pods on the nodes that come second and third in the election: the first may die without taking a pod along.
-        (Of endpoints on a dead node Kubernetes itself knows only after its own grace period of 40 s.)"""
+    def set_up(self, *arguments):
+        """Both programs with these arguments, and pods on the nodes that come second and third in the election: the first
+        may die without taking a pod along. (Of endpoints on a dead node Kubernetes itself knows only after its own grace
+        period of 40 s.)"""
         self.lab.add_pods(APP, self.order[1:])
-        self.lab.start_controller()
-        self.lab.start_speakers()
+        self.lab.start_controller(*arguments)
+        self.lab.start_speakers(*arguments)
 
     def apply_manifest(self):
         self.lab.apply(MANIFEST)

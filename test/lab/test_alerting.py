@@ -17,7 +17,7 @@ from control_plane import tools_folder
 from lab import HERE
 from network import CONTROL_ADDRESS
 from processes import Process, wait_for
-from story import ADDRESS, APP, SERVICE, SOON, Story, pool
+from story import ADDRESS, SERVICE, SOON, Story, pool
 
 ROOT = HERE.parents[1]
 PORT = 7472
@@ -85,10 +85,7 @@ class Prometheus:
 @pytest.fixture(scope="module")
 def story(stentor_lab):
     made = Story(stentor_lab)
-    made.lab.add_pods(APP, made.order[1:])
-    made.lab.start_controller(f"--port={PORT}")
-    for node in made.lab.nodes:
-        made.lab.stentor.start_speaker(node, f"--port={PORT}")
+    made.set_up(f"--port={PORT}")
     made.apply_manifest()
     made.address_of(SERVICE, ADDRESS)
     made.speaker_is(ADDRESS, made.order[0])
@@ -162,7 +159,7 @@ def test_flapping(story, prometheus):
         for value, winner in (("=", story.order[1]), ("-", story.order[0])):
             story.lab.kubectl("label", "node", story.order[0], f"{EXCLUDE}{value}")
             story.speaker_is(ADDRESS, winner)
-            time.sleep(3)  # Prometheus sees it
+            time.sleep(3)  # the rule, as shortened above, looks every two seconds, and two back
     prometheus.fires("StentorAddressFlapping")
     prometheus.is_quiet()
 

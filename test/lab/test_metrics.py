@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from network import CONTROL_ADDRESS
 from processes import wait_for
-from story import ADDRESS, APP, POOL, SERVICE, SOON, Story, service
+from story import ADDRESS, POOL, SERVICE, SOON, Story, service
 
 PORT, PLAIN_PORT, PROBE_PORT = 9120, 7472, 17472
 READER = """
@@ -93,10 +93,7 @@ class Scraper:
 @pytest.fixture(scope="module")
 def story(stentor_lab):
     made = Story(stentor_lab)
-    made.lab.add_pods(APP, made.order[1:])
-    made.lab.start_controller(f"--port={PORT}")
-    for node in made.lab.nodes:
-        made.lab.stentor.start_speaker(node, f"--port={PORT}")
+    made.set_up(f"--port={PORT}")
     return made
 
 
