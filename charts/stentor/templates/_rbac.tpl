@@ -2,10 +2,11 @@
 
 {{- define "stentor.metricsRules" -}}
 {{- if eq (include "stentor.metricsScheme" .) "https" -}}
-# Whose token a scrape of the metrics carries, and whether that account may.
+# Whose token a scrape of the metrics carries.
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]
   verbs: [create]
+# Whether that account may read them.
 - apiGroups: [authorization.k8s.io]
   resources: [subjectaccessreviews]
   verbs: [create]
@@ -13,10 +14,11 @@
 {{- end -}}
 
 {{- define "stentor.legacyRules" -}}
-# Pools as MetalLB before 0.14 wrote them, and the ConfigMap of MetalLB before 0.13.
+# Pools as MetalLB before 0.14 wrote them.
 - apiGroups: [metallb.io]
   resources: [addresspools]
   verbs: [list, watch]
+# The ConfigMap of MetalLB before 0.13.
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: [{{ .Values.existingConfigMap | default "config" | quote }}]
