@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resident memory of both programs, as the kernel counts it, with 1 announced Service and with more.
+"""Resident memory of both programs, as the kernel counts it, with 1 announced Service and with more; and the processor
+time that they take while nothing changes: heartbeats, probes of the service proxy, the Lease.
 
 All Services have endpoints and are announced, which the speakers' ServiceL2Statuses tell. The speakers share them, as
 the election has it; with --one-speaker one of them announces all.
@@ -8,6 +9,7 @@ import argparse
 import collections
 import json
 import sys
+import time
 
 import api_load
 import figures
@@ -23,6 +25,8 @@ OPTIONS = Options(controller_manager_flags=("--kube-api-qps=2000", "--kube-api-b
                                             "--concurrent-endpoint-syncs=20"))
 # MiB, of design.md: at most so much for the controller and for a speaker.
 GOALS = {1: (12, 10), 1000: (16, 14), 10000: (40, 40)}
+IDLE_GOAL = 0.2  # per cent of a core, for a speaker
+IDLE_SECONDS = 30
 
 
 def resident(lab):
@@ -31,6 +35,15 @@ def resident(lab):
         process.memory_kib() for process in lab.stentor.speakers.values())
     return {"controller_kib": controller[0], "controller_anonymous_kib": controller[1],
             "speaker_kib": speaker[0], "speaker_anonymous_kib": speaker[1], "announced": announced(lab)}
+
+
+def idle(lab):
+    """Per cent of a core, of the controller and of the speaker that takes most, while nothing changes."""
+    programs = [lab.stentor.controller, *lab.stentor.speakers.values()]
+    before = [one.cpu_seconds() for one in programs]
+    time.sleep(IDLE_SECONDS)  # the time that is measured, no wait for anything
+    controller, *speakers = (100 * (one.cpu_seconds() - was) / IDLE_SECONDS for one, was in zip(programs, before))
+    return {"controller_idle_percent": controller, "speaker_idle_percent": max(speakers)}
 
 
 def announced(lab):
@@ -53,6 +66,8 @@ def goals(count, one):
     for program, goal in zip(("controller", "speaker"), GOALS.get(count, ())):
         found.append(figures.figure(f"{count} Services: resident memory, {program}", one[f"{program}_kib"] / 1024,
                                     "MiB", goal))
+    found.append(figures.figure(f"{count} Services: CPU of a speaker while nothing changes", one["speaker_idle_percent"],
+                                "%", IDLE_GOAL))
     return found
 
 
@@ -72,7 +87,7 @@ def main():
         story.address_of(SERVICE, ADDRESS)
         story.speaker_is(ADDRESS, story.order[0])
         wait_for(lambda: announced(lab) == [1], 60, "its speaker says so")
-        result[1] = resident(lab)
+        result[1] = {**resident(lab), **idle(lab)}
         load = api_load.ApiLoad(lab, namespace="default")
         nodes = [{"matchLabels": {"kubernetes.io/hostname": story.order[0]}}] if options.one_speaker else []
         lab.apply(json.dumps({"apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
@@ -80,12 +95,13 @@ def main():
         for count in sorted(options.services):
             print(f"{count} Services", flush=True)
             add_services(lab, load, count, count - max(result))
-            result[count] = resident(lab)
+            result[count] = {**resident(lab), **idle(lab)}
     print()
     figures.table(["Services", "most announced by one", "controller MiB", "of it anonymous", "speaker MiB",
-                   "of it anonymous"],
+                   "of it anonymous", "controller CPU %", "speaker CPU %"],
                   [[count, max(one["announced"]), *(f"{one[key] / 1024:.1f}" for key in (
-                      "controller_kib", "controller_anonymous_kib", "speaker_kib", "speaker_anonymous_kib"))]
+                      "controller_kib", "controller_anonymous_kib", "speaker_kib", "speaker_anonymous_kib")),
+                    f"{one['controller_idle_percent']:.2f}", f"{one['speaker_idle_percent']:.2f}"]
                    for count, one in result.items()])
     for count, one in result.items():
         limits += goals(count, one)
