@@ -15,12 +15,56 @@ constexpr std::uint8_t kWatchedFlag = 1;
 
 bool IsKind(std::uint8_t value) {
   return value >= static_cast<std::uint8_t>(MessageKind::kHeartbeat) &&
-         value <= static_cast<std::uint8_t>(MessageKind::kLeaving);
+         value <= static_cast<std::uint8_t>(MessageKind::kClaims);
 }
 
 bool IsNoteState(std::uint8_t value) {
   return value >= static_cast<std::uint8_t>(NoteState::kAlive) &&
          value <= static_cast<std::uint8_t>(NoteState::kSuspect);
+}
+
+bool IsAboutClaims(MessageKind kind) {
+  return kind == MessageKind::kRelayedAnswer || kind == MessageKind::kClaimsRequest ||
+         kind == MessageKind::kClaims;
+}
+
+void EncodeClaims(const ClaimsPart& about, ByteWriter& out) {
+  out.U64(about.digest).U16(about.part).U16(about.part_count);
+  out.U8(static_cast<std::uint8_t>(about.claims.size()));
+  for (const Claim& claim : about.claims) {
+    out.U64(claim.address).U32(claim.epoch);
+  }
+}
+
+// How many claims the part has to have, at least.
+std::size_t LeastClaims(const ClaimsPart& about) {
+  if (about.part_count == 0) {
+    return 0;
+  }
+  return about.part + 1 == about.part_count ? 1 : kClaimsPerPart;
+}
+
+bool DecodeClaims(ByteReader& in, MessageKind kind, ClaimsPart& about) {
+  about.digest = in.U64();
+  about.part = in.U16();
+  about.part_count = in.U16();
+  const std::size_t count = in.U8();
+  const bool told = kind == MessageKind::kClaims;
+  if (!in.ok() || about.part >= kMaxClaimsParts || about.part_count > kMaxClaimsParts ||
+      told != (about.part < about.part_count) || told != (about.part_count > 0) ||
+      count < LeastClaims(about) || count > (told ? kClaimsPerPart : 0)) {
+    return false;
+  }
+  about.claims.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const AddressKey address = in.U64();
+    const std::uint32_t epoch = in.U32();
+    if (!in.ok() || epoch == 0 || (i > 0 && address <= about.claims.back().address)) {
+      return false;
+    }
+    about.claims.push_back({.address = address, .epoch = epoch});
+  }
+  return true;
 }
 
 }  // namespace
@@ -65,12 +109,14 @@ std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept {
 }
 
 std::vector<std::byte> EncodeBody(const Body& body) {
-  STENTOR_CHECK(body.notes.size() <= kMaxNotes && body.macs.size() <= kMaxMacs)
-      << body.notes.size() << " notes, " << body.macs.size() << " MACs";
+  STENTOR_CHECK(body.notes.size() <= kMaxNotes && body.macs.size() <= kMaxMacs &&
+                body.about.claims.size() <= kClaimsPerPart)
+      << body.notes.size() << " notes, " << body.macs.size() << " MACs, "
+      << body.about.claims.size() << " claims";
   ByteWriter out;
   out.U8(static_cast<std::uint8_t>(body.kind)).U8(body.watched ? kWatchedFlag : 0);
   out.U16(body.yields).U32(body.incarnation).U32(body.newest_key);
-  out.U64(body.seen_boot).U64(body.view_digest);
+  out.U64(body.seen_boot).U64(body.view_digest).U64(body.claims_digest);
   out.U64(body.challenge).U64(body.echo).U64(body.nonce);
   out.U8(static_cast<std::uint8_t>(body.notes.size()));
   for (const Note& note : body.notes) {
@@ -80,6 +126,9 @@ std::vector<std::byte> EncodeBody(const Body& body) {
   out.U8(static_cast<std::uint8_t>(body.macs.size()));
   for (const net::MacAddress& mac : body.macs) {
     out.Put(std::as_bytes(std::span(mac.octets())));
+  }
+  if (IsAboutClaims(body.kind)) {
+    EncodeClaims(body.about, out);
   }
   return std::move(out).Finish();
 }
@@ -98,6 +147,7 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
   body.newest_key = in.U32();
   body.seen_boot = in.U64();
   body.view_digest = in.U64();
+  body.claims_digest = in.U64();
   body.challenge = in.U64();
   body.echo = in.U64();
   body.nonce = in.U64();
@@ -130,6 +180,9 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
       octet = in.U8();
     }
     body.macs.emplace_back(octets);
+  }
+  if (IsAboutClaims(body.kind) && !DecodeClaims(in, body.kind, body.about)) {
+    return std::nullopt;
   }
   if (!in.ok() || !in.rest().empty()) {
     return std::nullopt;

@@ -9,11 +9,16 @@
 /// then sealed, followed by the tag (16):
 ///
 ///   kind(1)  flags(1)  yields(2)  incarnation(4)  newest key(4)  seen boot(8)  view digest(8)
-///   challenge(8)  echo(8)  nonce(8)  note count(1)  notes (23 each)  MAC count(1)  MACs (6 each)
+///   claims digest(8)  challenge(8)  echo(8)  nonce(8)  note count(1)  notes (23 each)
+///   MAC count(1)  MACs (6 each)
 ///
-/// Integers are in network order. One layout for all kinds: a datagram without notes and MACs, from
-/// a node with a name of 10 octets, has 104 octets whatever it says. Of the flags, bit 0 is
-/// `watched`; others are sent as 0 and not looked at.
+/// and, where it is about somebody's claims (kRelayedAnswer, kClaimsRequest, kClaims):
+///
+///   digest(8)  part(2)  part count(2)  claim count(1)  claims (12 each: address key(8)  epoch(4))
+///
+/// Integers are in network order. A datagram without notes and MACs, from a node with a name of 10
+/// octets, has 112 octets. Of the flags, bit 0 is `watched`; others are sent as 0 and not looked
+/// at.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +29,7 @@
 
 #include "common/base/bytes.h"
 #include "common/net/mac_address.h"
+#include "speaker/claims/claims.h"
 #include "speaker/membership/drop_reason.h"
 
 namespace stentor::speaker {
@@ -35,6 +41,9 @@ inline constexpr std::size_t kMaxNodeNameSize = 253;
 inline constexpr std::size_t kMaxNotes = 40;
 /// A speaker that announces from more tells the lowest ones.
 inline constexpr std::size_t kMaxMacs = 16;
+/// Claims are told in parts, all but the last of which have so many.
+inline constexpr std::size_t kClaimsPerPart = 76;
+inline constexpr std::size_t kMaxClaimsParts = (kMaxClaims + kClaimsPerPart - 1) / kClaimsPerPart;
 
 /// Random at each start of a speaker.
 using BootId = std::uint64_t;
@@ -62,6 +71,8 @@ enum class MessageKind : std::uint8_t {
   kRelayRequest = 4,   ///< "Probe the member in the note for me": carries a nonce.
   kRelayedAnswer = 5,  ///< "It answered me": carries the request's nonce, and its note.
   kLeaving = 6,        ///< Goodbye.
+  kClaimsRequest = 7,  ///< "What does the member in the note claim?": from the part on.
+  kClaims = 8,         ///< A part of what the member in the note claims.
 };
 
 enum class NoteState : std::uint8_t {
@@ -82,6 +93,16 @@ struct Note {
   friend bool operator==(const Note&, const Note&) = default;
 };
 
+/// A part of a member's claims, or what is asked of them.
+struct ClaimsPart {
+  std::uint64_t digest = 0;      ///< Of all of them; 0: it claims nothing.
+  std::uint16_t part = 0;        ///< Number of this part; of a request: the first one asked for.
+  std::uint16_t part_count = 0;  ///< Only in kClaims.
+  Claims claims;                 ///< Only in kClaims.
+
+  friend bool operator==(const ClaimsPart&, const ClaimsPart&) = default;
+};
+
 /// The sealed part.
 struct Body {
   MessageKind kind = MessageKind::kHeartbeat;
@@ -91,12 +112,14 @@ struct Body {
   KeyId newest_key = 0;  ///< Under which the sender would seal to those who know it.
   BootId seen_boot = 0;  ///< The boot of the recipient that the sender counts as alive; 0 for none.
   std::uint64_t view_digest = 0;
-  std::uint64_t challenge = 0;  ///< To be echoed by the recipient; 0 for none.
-  std::uint64_t echo = 0;       ///< The recipient's last challenge; 0 for none.
-  std::uint64_t nonce = 0;      ///< Of a relayed probe; otherwise 0.
+  std::uint64_t claims_digest = 0;  ///< Of what the sender claims; 0 for nothing.
+  std::uint64_t challenge = 0;      ///< To be echoed by the recipient; 0 for none.
+  std::uint64_t echo = 0;           ///< The recipient's last challenge; 0 for none.
+  std::uint64_t nonce = 0;          ///< Of a relayed probe; otherwise 0.
   std::vector<Note> notes;
   /// From which the sender announces: no stranger's, whatever they claim.
   std::vector<net::MacAddress> macs;
+  ClaimsPart about;  ///< Of the kinds that are about claims, those of the member in the note.
 
   friend bool operator==(const Body&, const Body&) = default;
 };
@@ -108,10 +131,12 @@ struct Body {
 /// Reads the clear part; any bytes. Doesn't allocate.
 [[nodiscard]] std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept;
 
-/// Precondition: at most kMaxNotes notes and kMaxMacs MACs.
+/// Precondition: at most kMaxNotes notes and kMaxMacs MACs; of kClaims one note, and at most
+/// kClaimsPerPart claims.
 [[nodiscard]] std::vector<std::byte> EncodeBody(const Body& body);
-/// Reads the opened part; any bytes. Nothing where it is malformed: short, long, or of an unknown
-/// kind. Unknown yields are kept, so that later versions may add some.
+/// Reads the opened part; any bytes. Nothing where it is malformed: short, long, of an unknown
+/// kind, or with claims that are not sorted, without an epoch, or not as many as there must be.
+/// Unknown yields are kept, so that later versions may add some.
 [[nodiscard]] std::optional<Body> DecodeBody(Bytes plaintext);
 
 }  // namespace stentor::speaker

@@ -21,9 +21,9 @@ Change ChangeOf(ChangeKind kind, const Peer& peer, Duration silence = {}) {
 // An ICMP error quotes one of the last datagrams: of more than six seconds, whatever the profile.
 constexpr std::uint64_t kRecentDatagrams = 64;
 
-std::uint64_t DigestOf(MemberId id, BootId boot, YieldReasons yields) {
+std::uint64_t DigestOf(MemberId id, BootId boot, YieldReasons yields, std::uint64_t claims) {
   ByteWriter text;
-  text.U64(id).U64(boot).U16(yields);
+  text.U64(id).U64(boot).U16(yields).U64(claims);
   const crypto::Sha256Digest digest = crypto::Sha256(text.buffer());
   return ByteReader(digest).U64();
 }
@@ -262,14 +262,15 @@ std::set<net::MacAddress> Membership::PeerMacs() const {
 std::vector<AliveMember> Membership::AliveMembers() const {
   std::vector<AliveMember> members;
   if (leave_ == LeaveState::kNo) {
-    members.push_back({.node = node_, .yields = LocalYields()});
+    members.push_back({.node = node_, .yields = LocalYields(), .claims = claims_});
   }
   for (const auto& [name, peer] : peers_) {
     if (peer.CountsAsAlive()) {
-      members.push_back({.node = name, .yields = peer.yields});
+      members.push_back({.node = name, .yields = peer.yields, .claims = peer.claims.known});
     }
   }
-  std::sort(members.begin(), members.end());
+  std::sort(members.begin(), members.end(),
+            [](const AliveMember& a, const AliveMember& b) { return a.node < b.node; });
   return members;
 }
 
@@ -307,13 +308,15 @@ void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actio
   const bool healed = peer.state == MemberState::kDead;
   peer.state = MemberState::kAlive;
   peer.last_heard = now;
+  peer.eligible_since = now;
   peer.asked_at.reset();
   peer.unseen_since.reset();
   actions.rival_met |= (peer.yields & kYieldHolding) == 0;
   actions.changes.push_back(ChangeOf(kind, peer));
   ViewChanged(now, &peer, actions);
-  Touch(peer);
-  Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it
+  if (!peer.greet) {
+    Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it
+  }
   if (healed && !Small() && now >= next_view_) {
     next_view_ = now + 2 * profile_.heartbeat_interval;
     SendView(now, peer, actions);  // others of its side may live as well
@@ -358,6 +361,7 @@ void Membership::SetYields(TimePoint now, Peer& peer, YieldReasons yields, Actio
     return;
   }
   peer.yields = yields;
+  peer.eligible_since = now;
   if (peer.CountsAsAlive()) {
     actions.changes.push_back(ChangeOf(ChangeKind::kYieldsChanged, peer));
     ViewChanged(now, &peer, actions);
@@ -383,14 +387,15 @@ YieldReasons Membership::LocalYields() const noexcept {
 // can send one, so that it need not withstand more than accidents.
 void Membership::CountInDigest(Peer& peer) {
   view_digest_ -= peer.digest;
-  peer.digest =
-      peer.CountsAsAlive() && peer.session ? DigestOf(peer.id, peer.session->boot, peer.yields) : 0;
+  peer.digest = peer.CountsAsAlive() && peer.session
+                    ? DigestOf(peer.id, peer.session->boot, peer.yields, peer.claims.told)
+                    : 0;
   view_digest_ += peer.digest;
 }
 
 void Membership::CountSelfInDigest() {
   view_digest_ -= own_digest_;
-  own_digest_ = leave_ == LeaveState::kNo ? DigestOf(id_, boot_, LocalYields()) : 0;
+  own_digest_ = leave_ == LeaveState::kNo ? DigestOf(id_, boot_, LocalYields(), claims_digest_) : 0;
   view_digest_ += own_digest_;
 }
 

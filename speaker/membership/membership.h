@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -39,6 +40,7 @@
 #include "common/base/time.h"
 #include "common/net/ip_address.h"
 #include "common/net/mac_address.h"
+#include "speaker/claims/claims.h"
 #include "speaker/membership/datagram.h"
 #include "speaker/membership/drop_reason.h"
 #include "speaker/membership/keys.h"
@@ -72,8 +74,14 @@ struct PeerAddress {
 struct AliveMember {
   std::string node;
   YieldReasons yields = kYieldsNothing;
+  /// What it claims, as of what it told last; null for nothing. Shared: two values with one pointer
+  /// are the same claims, but not the other way round.
+  std::shared_ptr<const Claims> claims = nullptr;
 
-  friend auto operator<=>(const AliveMember&, const AliveMember&) = default;
+  friend bool operator==(const AliveMember& a, const AliveMember& b) {
+    return a.node == b.node && a.yields == b.yields &&
+           (a.claims == b.claims || (a.claims && b.claims && *a.claims == *b.claims));
+  }
 };
 
 enum class ChangeKind : std::uint8_t {
@@ -116,8 +124,9 @@ struct Actions {
   std::vector<Change> changes;
   bool view_changed = false;  ///< Ready() or AliveMembers() is not what it was.
   bool macs_changed = false;  ///< PeerMacs() is not what it was.
-  bool rival_met = false;     ///< A speaker that may have announced without us is back: what stays
-                              ///< ours after the elections has to be announced again.
+  bool rival_met = false;     ///< A speaker that may have announced without us is back, or has let
+                              ///< go of what we claim too: what stays ours after the elections has
+                              ///< to be announced again.
   std::optional<MembershipDrop> dropped;  ///< OnDatagram() only; also counted in drops().
 };
 
@@ -155,6 +164,20 @@ class Membership {
   /// kMaxMacs, the lowest are told.
   [[nodiscard]] Actions SetLocalMacs(TimePoint now, const std::set<net::MacAddress>& macs);
 
+  /// Replaces what this speaker claims (sorted, each address once, with an epoch; at most
+  /// kMaxClaims are taken), and tells the others: at once, but no more than once a heartbeat. To be
+  /// called after each time that the elections were held, also where nothing changed. Not taken
+  /// while it is not Ready(): what it claimed before a pause stands until it knows what the others
+  /// claim now.
+  [[nodiscard]] Actions SetClaims(TimePoint now, Claims claims);
+
+  /// The highest epoch that is known of a claim of `address`: of this speaker, and of all listed
+  /// ones as last heard, also where they are dead. 0 for none. Who claims anew takes a higher one.
+  [[nodiscard]] std::uint32_t HighestEpoch(AddressKey address) const;
+
+  /// Whether what all living members claim is known, and not only its digest.
+  [[nodiscard]] bool KnowsClaims() const;
+
   /// Any bytes from anywhere. What is not authentic allocates nothing, sends nothing and changes
   /// nothing but a counter.
   [[nodiscard]] Actions OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram);
@@ -181,8 +204,8 @@ class Membership {
   /// When to call Poll(); nothing before the first SetPeers() and after LeaveComplete().
   [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
 
-  /// False while this speaker must not announce: before it has met a peer (or waited for one in
-  /// vain) after its start or after a pause.
+  /// False while this speaker must not announce: before it has met a peer and knows what all
+  /// living members claim (or has waited for that in vain) after its start or after a pause.
   [[nodiscard]] bool Ready() const noexcept { return phase_ == Phase::kReady; }
 
   /// All living speakers by name, suspects included; this one too, unless it is leaving.
@@ -203,7 +226,8 @@ class Membership {
     return drops_;
   }
 
-  /// Equal at two speakers that see the same members alive, with the same boots and yields.
+  /// Equal at two speakers that see the same members alive, with the same boots, yields and digests
+  /// of claims.
   [[nodiscard]] std::uint64_t ViewDigest() const { return view_digest_; }
 
  private:
@@ -263,13 +287,33 @@ class Membership {
   void ReportWrongKey(TimePoint now, const net::IpAddress& source, Peer& peer, Actions& actions);
   [[nodiscard]] bool ConsumeEcho(TimePoint now, Peer& peer, std::uint64_t echo);
   void TakeReport(TimePoint now, Peer& peer, Actions& actions);
-  void OnNews(TimePoint now, Peer& peer, const Body& body, Actions& actions);
+  [[nodiscard]] std::optional<MembershipDrop> OnNews(TimePoint now, Peer& peer, const Body& body,
+                                                     Actions& actions);
+  [[nodiscard]] bool IsReadyFor(std::uint64_t view_digest) const;
+  [[nodiscard]] bool AnybodyClaims() const;
+  [[nodiscard]] bool IsAwaited(const Peer& peer) const;
   void OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions);
   void OnNote(TimePoint now, Peer& from, Peer& about, const Note& note, Actions& actions);
   void OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
   void OnRelayedAnswer(TimePoint now, const Peer& from, const Body& body, Actions& actions);
   void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
   void CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions);
+
+  // claims_exchange.cc: who claims what
+  void LetGo(TimePoint now, const std::shared_ptr<const Claims>& next, Actions& actions);
+  void ForgetClaims(TimePoint now, Peer& peer, bool restarted);
+  void SetToldClaims(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions);
+  void SetKnownClaims(TimePoint now, Peer& peer, std::shared_ptr<const Claims> claims,
+                      Actions& actions);
+  void RequestClaims(TimePoint now, Peer& peer, Actions& actions);
+  void OnClaimsRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
+  [[nodiscard]] std::optional<MembershipDrop> OnClaims(TimePoint now, const Body& body,
+                                                       Actions& actions);
+  [[nodiscard]] bool MayBeRival(TimePoint now, const Peer& peer) const;
+  void SendClaims(Peer& peer, const Note& about, std::uint64_t digest, const Claims& claims,
+                  std::size_t first, Actions& actions);
+  void TellClaims(TimePoint now, Actions& actions);
+  void Greet(TimePoint now, Actions& actions);
 
   // send.cc: everything that leaves
   void Seal(Peer& peer, Body body, Actions& actions);
@@ -283,6 +327,7 @@ class Membership {
   void MakeOutgoing(Peer& peer) const;
   [[nodiscard]] std::uint64_t Challenge(TimePoint now, Peer& peer);
   [[nodiscard]] Note NoteOf(const Peer& peer) const;
+  [[nodiscard]] Note OwnNote() const;
   [[nodiscard]] std::uint64_t NonZeroRandom() const;
 
   [[nodiscard]] YieldReasons LocalYields() const noexcept;
@@ -296,6 +341,10 @@ class Membership {
   std::uint32_t incarnation_ = 1;
   YieldReasons yields_ = kYieldsNothing;
   std::vector<net::MacAddress> macs_;
+  std::shared_ptr<const Claims> claims_;  // null: none
+  std::uint64_t claims_digest_ = 0;
+  TimePoint next_claims_told_{};  // not before
+  bool claims_untold_ = false;
   Peers peers_;
   std::map<MemberId, Peer*> peers_by_id_;
   std::uint64_t counter_floor_ = 0;  // no peer's send counter may start below: see Peer::sent

@@ -76,7 +76,7 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
     asked.insert(asked.end(), turn.begin(), turn.end());
   }
   for (auto& [name, peer] : peers_) {
-    const bool due = peer.observer || peer.told_observer;
+    const bool due = peer.observer || peer.told_observer || peer.greet;
     if (peer.CountsAsAlive() && peer.fresh && due &&
         std::find(asked.begin(), asked.end(), &peer) == asked.end()) {
       Send(now, peer, MessageKind::kHeartbeat, actions);

@@ -6,12 +6,14 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/time.h"
 #include "common/net/ip_address.h"
+#include "speaker/claims/claims.h"
 #include "speaker/membership/datagram.h"
 #include "speaker/membership/keys.h"
 
@@ -35,6 +37,7 @@ struct SelfReport {
   std::uint16_t yields = 0;
   std::uint32_t incarnation = 0;
   KeyId newest_key = 0;
+  std::uint64_t claims_digest = 0;
   bool watched = false;
   bool sees_us = false;
 };
@@ -62,6 +65,20 @@ struct RelayRequest {
   TimePoint expires{};
 };
 
+/// What one boot of a peer claims: as told (a digest), and as known.
+struct PeerClaims {
+  std::uint64_t told = 0;
+  std::uint64_t known_digest = 0;       // of:
+  std::shared_ptr<const Claims> known;  // null: none
+  std::vector<Claims> parts;            // of what is told, by number; empty: not here yet
+  bool missed = false;  // others were told since those that are known, and came to be known never
+  TimePoint next_request{};
+  std::uint32_t unanswered_requests = 0;  // since the last part that was news
+  MemberId next_helper = 0;
+
+  [[nodiscard]] bool AreKnown() const noexcept { return told == known_digest; }
+};
+
 struct Peer {
   std::string node;
   MemberId id = 0;
@@ -82,8 +99,13 @@ struct Peer {
   std::uint32_t incarnation = 0;
   std::uint16_t yields = 0;
   std::vector<net::MacAddress> macs;  // that it announced from when it was last heard
+  PeerClaims claims;
+  bool claims_owed = false;        // it is to be told what we claim, whether it watches us or not
+  TimePoint next_claims_answer{};  // to what it asks of claims, its own or others'
+  bool greet = false;  // it hears that we see its new boot once the elections have been held
   bool fresh = false;  // has echoed a challenge since we last had a reason to doubt it
   TimePoint last_heard{};
+  TimePoint eligible_since{};  // joined, or stopped to yield
 
   // Who watches whom. Heartbeats go to observers; of all others a probe asks now and then.
   bool observer = false;  // of this speaker

@@ -18,7 +18,8 @@ namespace stentor::speaker {
 struct Profile {
   Duration heartbeat_interval{};  ///< Between heartbeats to each observer.
   Duration suspect_after{};       ///< Silence after which a peer is suspected; > 2 intervals.
-  Duration probe_interval{};      ///< Between rounds of direct and indirect probes of a suspect.
+  Duration probe_interval{};      ///< Between rounds of direct and indirect probes of a suspect,
+                                  ///< and between requests for a member's claims.
   Duration confirm_for{};         ///< A suspect that no probe reached for so long is dead.
   Duration refused_for{};     ///< A suspect whose host refuses our probes is dead after so long,
                               ///< where it has also missed a heartbeat.

@@ -104,11 +104,13 @@ std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAd
     slot->latest = {.yields = body->yields,
                     .incarnation = body->incarnation,
                     .newest_key = body->newest_key,
+                    .claims_digest = body->claims_digest,
                     .watched = body->watched,
                     .sees_us = body->seen_boot == boot_};
   }
   const auto drop =
       known ? OnSession(now, peer, *body, newest, actions) : OnNewBoot(now, peer, *body, actions);
+  RequestClaims(now, peer, actions);
   Touch(peer);
   return drop;
 }
@@ -162,11 +164,11 @@ std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, c
   peer.unseen_since.reset();
   peer.incarnation = 0;
   peer.yields = peer.session->latest.yields;
+  ForgetClaims(now, peer, restarted);
   TakeReport(now, peer, actions);  // what proved it may have been overtaken
   Join(now, peer, restarted ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
   AnswerRelays(now, peer, actions);
-  OnNews(now, peer, body, actions);
-  return std::nullopt;
+  return OnNews(now, peer, body, actions);
 }
 
 // From the boot that we know.
@@ -213,6 +215,9 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
 
   if (newest || again) {
     TakeReport(now, peer, actions);
+  } else if (body.claims_digest != 0 && body.claims_digest != peer.claims.told) {
+    // Overtaken by a later one: it has let go of that already, and we may never have known it.
+    actions.rival_met |= claims_ && MayBeRival(now, peer);
   }
   if (peer.state == MemberState::kSuspect) {
     Refute(now, peer, actions);
@@ -227,8 +232,7 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
   if (peer.session->owed_echo != 0) {
     Send(now, peer, MessageKind::kAnswer, actions);
   }
-  OnNews(now, peer, body, actions);
-  return std::nullopt;
+  return OnNews(now, peer, body, actions);
 }
 
 // What the newest datagram of a proven boot says of its sender.
@@ -236,6 +240,7 @@ void Membership::TakeReport(TimePoint now, Peer& peer, Actions& actions) {
   const SelfReport& report = peer.session->latest;
   peer.incarnation = std::max(peer.incarnation, report.incarnation);
   SetYields(now, peer, report.yields, actions);
+  SetToldClaims(now, peer, report.claims_digest, actions);
   peer.watched = report.watched;
   peer.newest_key = report.newest_key;
   if (report.sees_us) {
@@ -250,7 +255,9 @@ void Membership::TakeReport(TimePoint now, Peer& peer, Actions& actions) {
 }
 
 // What a proven member tells beyond its own life.
-void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& actions) {
+std::optional<MembershipDrop> Membership::OnNews(TimePoint now, Peer& peer, const Body& body,
+                                                 Actions& actions) {
+  std::optional<MembershipDrop> drop;
   if (peer.macs != body.macs) {
     peer.macs = body.macs;
     actions.macs_changed = true;
@@ -261,6 +268,12 @@ void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& ac
       break;
     case MessageKind::kRelayedAnswer:
       OnRelayedAnswer(now, peer, body, actions);
+      break;
+    case MessageKind::kClaimsRequest:
+      OnClaimsRequest(now, peer, body, actions);
+      break;
+    case MessageKind::kClaims:
+      drop = OnClaims(now, body, actions);
       break;
     default:
       for (const Note& note : body.notes) {
@@ -274,11 +287,30 @@ void Membership::OnNews(TimePoint now, Peer& peer, const Body& body, Actions& ac
   }
   CompareViews(now, peer, body.view_digest, actions);
   confirmed_ |= body.seen_boot == boot_;
-  // After a start, whoever may announce what we would has to be known; after a pause, silence is
-  // worse.
-  if (phase_ == Phase::kHolding && confirmed_ && (paused_ || body.view_digest == view_digest_)) {
+  if (phase_ == Phase::kHolding && confirmed_ && IsReadyFor(body.view_digest)) {
     BecomeReady(now, actions);
   }
+  return drop;
+}
+
+// Of a speaker that holds: whether it may announce, where a peer that sees it tells such a digest.
+// After a start, whoever may announce what we would has to be known; after a pause, silence is
+// worse, unless somebody may have claimed meanwhile what was ours.
+bool Membership::IsReadyFor(std::uint64_t view_digest) const {
+  if (!KnowsClaims()) {
+    return false;
+  }
+  if (!paused_ || view_digest == view_digest_) {
+    return view_digest == view_digest_;
+  }
+  return !AnybodyClaims() || std::none_of(peers_.begin(), peers_.end(), [](const auto& entry) {
+    return entry.second.CountsAsAlive() && !entry.second.fresh;
+  });
+}
+
+bool Membership::AnybodyClaims() const {
+  return claims_ || std::any_of(peers_.begin(), peers_.end(),
+                                [](const auto& entry) { return entry.second.claims.told != 0; });
 }
 
 void Membership::OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions) {
@@ -355,6 +387,7 @@ void Membership::AnswerRelays(TimePoint now, Peer& peer, Actions& actions) {
     body.kind = MessageKind::kRelayedAnswer;
     body.nonce = request.nonce;
     body.notes = {NoteOf(peer)};
+    body.about.digest = peer.claims.told;
     Seal(requester->second, std::move(body), actions);
   }
 }
@@ -393,10 +426,12 @@ void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& bo
     peer.has_seen_us = false;
     peer.unseen_since.reset();
     peer.incarnation = note.incarnation;
+    ForgetClaims(now, peer, was_alive);
   }
   if (note.incarnation >= peer.incarnation) {
     peer.incarnation = note.incarnation;
     SetYields(now, peer, note.yields, actions);
+    SetToldClaims(now, peer, body.about.digest, actions);
   }
   if (!same_boot || !was_alive) {
     Join(now, peer, was_alive ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);
@@ -405,6 +440,7 @@ void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& bo
   }
   peer.last_heard = now;
   peer.asked_at.reset();
+  RequestClaims(now, peer, actions);
   Touch(peer);
 }
 
@@ -412,7 +448,7 @@ void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& bo
 // now and then: it may be a lasting one, such as a Pod that the API has shown to only one of them.
 void Membership::CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions) {
   // Of a large view most of what differs is on its way already, and each one is costly.
-  if (digest == view_digest_ ||
+  if (digest == view_digest_ || peer.greet ||
       (!Small() && (now - view_changed_at_ < profile_.heartbeat_interval || now < next_view_)) ||
       (peer.compared_ours == view_digest_ && peer.compared_theirs == digest &&
        now - peer.compared_at < profile_.view_interval)) {

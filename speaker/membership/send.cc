@@ -13,11 +13,13 @@ namespace stentor::speaker {
 void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.watched = peer.observer;
   peer.told_observer = peer.observer;
+  peer.greet = false;
   body.yields = LocalYields();
   body.newest_key = keyring_.sealing_key();
   body.incarnation = incarnation_;
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
+  body.claims_digest = claims_digest_;
   body.macs = macs_;
   std::optional<KeyId> asked_under;  // the key of the question that this answers
   for (std::optional<Session>* session : {&peer.session, &peer.pending}) {
@@ -95,11 +97,7 @@ void Membership::AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& act
 }
 
 void Membership::SendView(TimePoint now, Peer& peer, Actions& actions) {
-  std::vector<Note> notes = {{.member = id_,
-                              .boot = boot_,
-                              .incarnation = incarnation_,
-                              .state = NoteState::kAlive,
-                              .yields = LocalYields()}};
+  std::vector<Note> notes = {OwnNote()};
   for (const auto& [name, other] : peers_) {
     if (!other.session || &other == &peer) {
       continue;
@@ -151,6 +149,14 @@ Note Membership::NoteOf(const Peer& peer) const {
           .incarnation = peer.incarnation,
           .state = state,
           .yields = peer.yields};
+}
+
+Note Membership::OwnNote() const {
+  return {.member = id_,
+          .boot = boot_,
+          .incarnation = incarnation_,
+          .state = NoteState::kAlive,
+          .yields = LocalYields()};
 }
 
 std::uint64_t Membership::NonZeroRandom() const {

@@ -63,6 +63,9 @@ Actions Membership::Poll(TimePoint now) {
     AskEverybody(now, actions);
     TellAll(now, std::move(told), actions);
   }
+  if (claims_untold_ && now >= next_claims_told_) {
+    TellClaims(now, actions);
+  }
   if (phase_ == Phase::kHolding && now >= hold_until_) {
     const bool alone = std::none_of(peers_.begin(), peers_.end(),
                                     [](const auto& entry) { return entry.second.CountsAsAlive(); });
@@ -105,6 +108,7 @@ void Membership::NoteLateness(TimePoint now, Actions& actions) {
   // where they have, they go on until they hear us announce.
   Hold(now);
   paused_ = true;
+  next_peer_deadline_ = now;  // of those who are awaited
   actions.changes.push_back({.kind = ChangeKind::kHolding, .node = node_, .silence = late});
   ViewChanged(now, nullptr, actions);
   for (auto& [name, peer] : peers_) {
@@ -112,7 +116,17 @@ void Membership::NoteLateness(TimePoint now, Actions& actions) {
   }
 }
 
+// After a pause: what it may have claimed meanwhile is what we wait for, and it isn't long that we
+// do.
+bool Membership::IsAwaited(const Peer& peer) const {
+  return phase_ == Phase::kHolding && paused_ && claims_ && !peer.fresh && peer.CountsAsAlive();
+}
+
 void Membership::PollPeer(TimePoint now, Peer& peer, Actions& actions) {
+  RequestClaims(now, peer, actions);
+  if (IsAwaited(peer)) {
+    Demand(now, peer, actions);
+  }
   if (peer.CountsAsAlive() && now >= DeafAt(peer)) {
     peer.cause = SuspicionCause::kDeaf;
     DeclareDead(now, peer, actions);
@@ -241,15 +255,22 @@ std::optional<TimePoint> Membership::NextDeadline() const {
   if (phase_ == Phase::kHolding) {
     next = std::min(next, hold_until_);
   }
+  if (claims_untold_) {
+    next = std::min(next, next_claims_told_);
+  }
   return next;
 }
 
 TimePoint Membership::DeadlineOf(const Peer& peer) const {
+  TimePoint request = peer.claims.AreKnown() ? TimePoint::max() : peer.claims.next_request;
+  if (IsAwaited(peer)) {
+    request = std::min(request, peer.next_demand);
+  }
   if (peer.state == MemberState::kAlive) {
-    return std::min(SilentAt(peer), DeafAt(peer));
+    return std::min({SilentAt(peer), DeafAt(peer), request});
   }
   if (peer.state == MemberState::kSuspect) {
-    return std::min({peer.next_probe, TellAt(peer), DeadAt(peer), DeafAt(peer)});
+    return std::min({peer.next_probe, TellAt(peer), DeadAt(peer), DeafAt(peer), request});
   }
   return TimePoint::max();
 }

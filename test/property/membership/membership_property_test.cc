@@ -27,15 +27,32 @@ std::vector<std::byte> AnyBytes() {
   return out;
 }
 
+ClaimsPart AnyPart() {
+  ClaimsPart about;
+  about.digest = *rc::gen::arbitrary<std::uint64_t>();
+  about.part_count = *rc::gen::inRange<std::uint16_t>(1, kMaxClaimsParts + 1);
+  about.part = *rc::gen::inRange<std::uint16_t>(0, about.part_count);
+  const bool last = about.part + 1 == about.part_count;
+  about.claims.resize(last ? *rc::gen::inRange<std::size_t>(1, kClaimsPerPart + 1)
+                           : kClaimsPerPart);
+  AddressKey address = *rc::gen::arbitrary<std::uint32_t>();
+  for (Claim& claim : about.claims) {
+    address += *rc::gen::inRange<AddressKey>(1, AddressKey{1} << 50U);
+    claim = {.address = address, .epoch = *rc::gen::inRange<std::uint32_t>(1, 1U << 31U)};
+  }
+  return about;
+}
+
 Body AnyBody() {
   Body body;
-  body.kind = static_cast<MessageKind>(*rc::gen::inRange(1, 7));
+  body.kind = static_cast<MessageKind>(*rc::gen::inRange(1, 9));
   body.watched = *rc::gen::arbitrary<bool>();
   body.yields = *rc::gen::arbitrary<std::uint16_t>();
   body.newest_key = *rc::gen::arbitrary<KeyId>();
   body.incarnation = *rc::gen::arbitrary<std::uint32_t>();
   body.seen_boot = *rc::gen::arbitrary<std::uint64_t>();
   body.view_digest = *rc::gen::arbitrary<std::uint64_t>();
+  body.claims_digest = *rc::gen::arbitrary<std::uint64_t>();
   body.challenge = *rc::gen::arbitrary<std::uint64_t>();
   body.echo = *rc::gen::arbitrary<std::uint64_t>();
   body.nonce = *rc::gen::arbitrary<std::uint64_t>();
@@ -51,6 +68,12 @@ Body AnyBody() {
   for (net::MacAddress& mac : body.macs) {
     mac = net::MacAddress(
         *rc::gen::container<net::MacAddress::Octets>(rc::gen::arbitrary<std::uint8_t>()));
+  }
+  if (body.kind == MessageKind::kClaims) {
+    body.about = AnyPart();
+  } else if (body.kind == MessageKind::kRelayedAnswer || body.kind == MessageKind::kClaimsRequest) {
+    body.about.digest = *rc::gen::arbitrary<std::uint64_t>();
+    body.about.part = *rc::gen::inRange<std::uint16_t>(0, kMaxClaimsParts);
   }
   return body;
 }

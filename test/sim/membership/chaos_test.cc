@@ -145,6 +145,7 @@ TEST_CASE("Membership comes to one view after anything", "[sim]") {
   Duration worst_converged{};
   for (std::uint64_t trial = 0; trial < trials; ++trial) {
     LanOptions options{.speakers = 2 + trial % 11,
+                       .staying = trial / 2 % 2 == 0 ? std::size_t{10} : 0,
                        .seed = RunSeed() + trial * 1000,
                        .profile = trial % 3 == 2 ? speaker::FastProfile() : speaker::LanProfile(),
                        .quality = Losing(0.01)};

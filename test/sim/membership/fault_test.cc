@@ -43,6 +43,7 @@ void Strike(const Scenario& scenario, const LanOptions& options, Worst& worst) {
   worst.converged = std::max(worst.converged, converged);
   CHECK(lan->addresses().unanswered() == 0);
   CHECK(lan->addresses().doubled() == 0);
+  CHECK((options.quality.loss > 0 || lan->addresses().Mistaken() == 0));
   CHECK(lan->false_deaths() == 0);
   const Stretch unanswered = lan->addresses().WorstUnanswered(lan->now());
   const Stretch doubled = lan->addresses().WorstDoubled(lan->now());
@@ -84,6 +85,29 @@ TEST_CASE("Membership gets over each kind of fault within its bounds", "[sim]") 
                   " % lost",
               worst);
       }
+    }
+  }
+}
+
+TEST_CASE("Membership gets over each kind of fault also where owners stay", "[sim]") {
+  const std::uint64_t trials = 1 + static_cast<std::uint64_t>(LongHours() * 100);
+  for (const Scenario& scenario : Scenarios()) {
+    DYNAMIC_SECTION(scenario.name) {
+      INFO("STENTOR_SIM_SEED=" << RunSeed());
+      Worst worst;
+      for (const double loss : {0.0, 0.05}) {
+        for (const std::size_t speakers : {std::size_t{3}, std::size_t{5}, std::size_t{10}}) {
+          for (std::uint64_t trial = 0; loss <= scenario.most_loss && trial < trials; ++trial) {
+            Strike(scenario,
+                   {.speakers = speakers,
+                    .staying = 15,
+                    .seed = RunSeed() + trial,
+                    .quality = Losing(loss)},
+                   worst);
+          }
+        }
+      }
+      Print(std::string("staying: ") + scenario.name, worst);
     }
   }
 }

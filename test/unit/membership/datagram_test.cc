@@ -24,6 +24,7 @@ Body SomeBody() {
   body.newest_key = 0x0a0b0c0d;
   body.seen_boot = 99;
   body.view_digest = 0xfedcba9876543210;
+  body.claims_digest = 0x1122334455667788;
   body.challenge = 1;
   body.echo = 2;
   body.nonce = 3;
@@ -82,7 +83,74 @@ TEST_CASE("Membership headers that can't be ours are dropped with a reason", "[m
 TEST_CASE("Membership bodies come back as they were", "[membership]") {
   CHECK(DecodeBody(EncodeBody(SomeBody())) == SomeBody());
   CHECK(DecodeBody(EncodeBody({})) == Body{});
-  CHECK(EncodeBody({}).size() == 54);
+  CHECK(EncodeBody({}).size() == 62);
+}
+
+namespace {
+
+Body SomeClaims(std::size_t count, std::uint16_t part, std::uint16_t part_count) {
+  Body body;
+  body.kind = MessageKind::kClaims;
+  body.notes.resize(1);
+  body.about = {.digest = 5, .part = part, .part_count = part_count, .claims = {}};
+  for (std::size_t i = 0; i < count; ++i) {
+    body.about.claims.push_back({.address = 10 + i, .epoch = 1});
+  }
+  return body;
+}
+
+}  // namespace
+
+TEST_CASE("Claims on the wire are as many as there must be, sorted, and have an epoch",
+          "[membership]") {
+  struct Case {
+    const char* name;
+    Body body;
+    bool good;
+  };
+  Body unsorted = SomeClaims(2, 0, 1);
+  unsorted.about.claims[1].address = 9;
+  Body twice = SomeClaims(2, 0, 1);
+  twice.about.claims[1].address = 10;
+  Body no_epoch = SomeClaims(2, 0, 1);
+  no_epoch.about.claims[1].epoch = 0;
+  Body request = SomeClaims(0, 3, 0);
+  request.kind = MessageKind::kClaimsRequest;
+  Body request_with_claims = SomeClaims(1, 0, 1);
+  request_with_claims.kind = MessageKind::kClaimsRequest;
+  Body relayed = SomeClaims(0, 0, 0);
+  relayed.kind = MessageKind::kRelayedAnswer;
+  const std::vector<Case> cases = {
+      {"one claim", SomeClaims(1, 0, 1), true},
+      {"as many as fit", SomeClaims(kClaimsPerPart, 0, 1), true},
+      {"the first of two parts", SomeClaims(kClaimsPerPart, 0, 2), true},
+      {"the last of two parts", SomeClaims(3, 1, 2), true},
+      {"the last part that there can be", SomeClaims(3, kMaxClaimsParts - 1, kMaxClaimsParts),
+       true},
+      {"a part too many", SomeClaims(3, kMaxClaimsParts, kMaxClaimsParts + 1), false},
+      {"a first part that is not full", SomeClaims(kClaimsPerPart - 1, 0, 2), false},
+      {"none", SomeClaims(0, 0, 1), false},
+      {"a part of none", SomeClaims(1, 0, 0), false},
+      {"a part past the last", SomeClaims(1, 2, 2), false},
+      {"not sorted", unsorted, false},
+      {"an address twice", twice, false},
+      {"no epoch", no_epoch, false},
+      {"a request", request, true},
+      {"a request with claims", request_with_claims, false},
+      {"a relayed answer", relayed, true},
+  };
+  for (const Case& c : cases) {
+    DYNAMIC_SECTION(c.name) {
+      const std::vector<std::byte> bytes = EncodeBody(c.body);
+      CHECK(DecodeBody(bytes).has_value() == c.good);
+      for (std::size_t size = 0; size < bytes.size(); ++size) {
+        CHECK_FALSE(DecodeBody(Bytes(bytes).first(size)));
+      }
+      if (c.good) {
+        CHECK(DecodeBody(bytes) == c.body);
+      }
+    }
+  }
 }
 
 TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
@@ -92,23 +160,26 @@ TEST_CASE("Membership bodies that are malformed give nothing", "[membership]") {
   }
   std::vector<std::byte> bad = good;
   SECTION("kind 0") { bad[0] = std::byte{0}; }
-  SECTION("kind 7") { bad[0] = std::byte{7}; }
-  SECTION("more notes than there are") { bad[52] = std::byte{3}; }
-  SECTION("fewer notes than there are") { bad[52] = std::byte{1}; }
-  SECTION("more notes than any datagram has") { bad[52] = std::byte{255}; }
-  SECTION("a state of a note that doesn't exist") { bad[53 + 20] = std::byte{9}; }
-  SECTION("more MACs than there are") { bad[53 + 2 * 23] = std::byte{3}; }
-  SECTION("fewer MACs than there are") { bad[53 + 2 * 23] = std::byte{1}; }
-  SECTION("more MACs than any datagram has") { bad[53 + 2 * 23] = std::byte{255}; }
+  SECTION("kind 9") { bad[0] = std::byte{9}; }
+  SECTION("more notes than there are") { bad[60] = std::byte{3}; }
+  SECTION("fewer notes than there are") { bad[60] = std::byte{1}; }
+  SECTION("more notes than any datagram has") { bad[60] = std::byte{255}; }
+  SECTION("a state of a note that doesn't exist") { bad[61 + 20] = std::byte{9}; }
+  SECTION("more MACs than there are") { bad[61 + 2 * 23] = std::byte{3}; }
+  SECTION("fewer MACs than there are") { bad[61 + 2 * 23] = std::byte{1}; }
+  SECTION("more MACs than any datagram has") { bad[61 + 2 * 23] = std::byte{255}; }
   SECTION("an octet too many") { bad.push_back(std::byte{0}); }
   CHECK_FALSE(DecodeBody(bad));
 }
 
 TEST_CASE("The longest datagram fits", "[membership]") {
-  Body body;
-  body.notes.resize(kMaxNotes);
-  body.macs.resize(kMaxMacs);
-  CHECK(HeaderSize(kMaxNodeNameSize) + EncodeBody(body).size() + 16 <= kMaxDatagramSize);
+  Body notes;
+  notes.notes.resize(kMaxNotes);
+  Body claims = SomeClaims(kClaimsPerPart, 0, 1);
+  for (Body* body : {&notes, &claims}) {
+    body->macs.resize(kMaxMacs);
+    CHECK(HeaderSize(kMaxNodeNameSize) + EncodeBody(*body).size() + 16 <= kMaxDatagramSize);
+  }
 }
 
 TEST_CASE("MemberIdOf is the first 8 octets of the name's SHA-256", "[membership]") {

@@ -11,6 +11,7 @@ namespace stentor::sim {
 namespace {
 
 constexpr TimePoint kNever = TimePoint::max();
+constexpr std::size_t kNobody = ~std::size_t{0};
 
 net::IpAddress AddressAt(std::size_t index) {
   return net::Ipv4Address(0xCB007100U + static_cast<std::uint32_t>(index));  // 203.0.113.0/24
@@ -18,10 +19,11 @@ net::IpAddress AddressAt(std::size_t index) {
 
 }  // namespace
 
-Addresses::Addresses(const std::vector<std::string>& nodes, std::size_t count)
+Addresses::Addresses(const std::vector<std::string>& nodes, std::size_t count, std::size_t staying)
     : order_(count),
       rank_(count, std::vector<std::uint32_t>(nodes.size())),
       announced_(nodes.size(), std::vector<bool>(count)),
+      heard_(nodes.size(), std::vector<std::size_t>(staying, kNobody)),
       groups_(nodes.size(), kNoGroup),
       yields_(nodes.size()) {
   for (std::size_t address = 0; address < count; ++address) {
@@ -36,18 +38,90 @@ Addresses::Addresses(const std::vector<std::string>& nodes, std::size_t count)
       order_[address].push_back(node);
     }
   }
+  for (std::size_t address = 0; address < staying; ++address) {
+    keys_.push_back(speaker::AddressKeyOf(AddressAt(address)));
+  }
 }
 
-std::vector<bool> Addresses::Elect(std::size_t self, const std::vector<Standing>& view) const {
-  const bool healthy = std::find(view.begin(), view.end(), Standing::kAlive) != view.end();
-  const Standing least = healthy ? Standing::kAlive : Standing::kYields;
+// The number of nodes where there is none.
+std::uint32_t Addresses::WinnerOf(std::size_t address, const std::vector<Candidate>& view,
+                                  Standing least) const {
+  auto winner = static_cast<std::uint32_t>(view.size());
+  std::uint32_t best = 0;
+  for (const std::uint32_t node : order_[address]) {
+    if (view[node].standing < least) {
+      continue;
+    }
+    const speaker::Claims* claims = view[node].claims.get();
+    const bool stays = address < staying() && claims != nullptr;
+    const std::uint32_t epoch = stays ? speaker::EpochOf(*claims, keys_[address]) : 0;
+    if (winner == view.size() || epoch > best) {
+      winner = node;
+      best = epoch;
+    }
+  }
+  return winner;
+}
+
+std::vector<bool> Addresses::Elect(std::size_t self, const std::vector<Candidate>& view) const {
+  const bool healthy = std::any_of(view.begin(), view.end(), [](const Candidate& candidate) {
+    return candidate.standing == Standing::kAlive;
+  });
   std::vector<bool> mine(size());
   for (std::size_t address = 0; address < size(); ++address) {
-    const auto winner = std::find_if(order_[address].begin(), order_[address].end(),
-                                     [&](std::uint32_t node) { return view[node] >= least; });
-    mine[address] = winner != order_[address].end() && *winner == self;
+    mine[address] = WinnerOf(address, view, healthy ? Standing::kAlive : Standing::kYields) == self;
   }
   return mine;
+}
+
+speaker::Claims Addresses::ClaimsFor(
+    const std::vector<bool>& mine, const speaker::Claims* before,
+    const std::function<std::uint32_t(speaker::AddressKey)>& highest) const {
+  speaker::Claims claims;
+  for (std::size_t address = 0; address < staying(); ++address) {
+    if (mine[address]) {
+      const std::uint32_t epoch = before == nullptr ? 0 : speaker::EpochOf(*before, keys_[address]);
+      claims.push_back(
+          {.address = keys_[address], .epoch = epoch == 0 ? highest(keys_[address]) + 1 : epoch});
+    }
+  }
+  std::sort(claims.begin(), claims.end());
+  return claims;
+}
+
+void Addresses::Announce(std::size_t node, std::size_t address) {
+  for (std::size_t other = 0; other < groups_.size(); ++other) {
+    if (address < staying() && groups_[other] != kNoGroup && groups_[other] == groups_[node]) {
+      heard_[other][address] = node;
+    }
+  }
+}
+
+void Addresses::AnnounceAgain(std::size_t node) {
+  for (std::size_t address = 0; address < staying(); ++address) {
+    if (announced_[node][address]) {
+      Announce(node, address);
+    }
+  }
+}
+
+std::size_t Addresses::CountOf(std::size_t node) const {
+  return static_cast<std::size_t>(
+      std::count(announced_[node].begin(), announced_[node].end(), true));
+}
+
+std::size_t Addresses::Mistaken() const {
+  std::size_t mistaken = 0;
+  for (std::size_t node = 0; node < groups_.size(); ++node) {
+    for (std::size_t address = 0; groups_[node] != kNoGroup && address < staying(); ++address) {
+      for (const std::size_t announcer : Announcers(address)) {
+        const bool together = groups_[announcer] == groups_[node];
+        const std::size_t heard = heard_[node][address];
+        mistaken += together && heard != kNobody && heard != announcer ? 1U : 0U;
+      }
+    }
+  }
+  return mistaken;
 }
 
 void Addresses::Note(TimePoint now, std::size_t slot, bool wrong, Fault& fault) {
@@ -78,6 +152,11 @@ void Addresses::Regroup(TimePoint now, const std::vector<int>& groups) {
     Note(now, slot, false, doubled_);
   }
   groups_ = groups;
+  for (std::size_t node = 0; node < groups_.size(); ++node) {
+    if (groups_[node] == kNoGroup) {
+      heard_[node].assign(staying(), kNobody);  // whoever is there asks anew
+    }
+  }
   const int last = *std::max_element(groups_.begin(), groups_.end());
   counts_.assign(static_cast<std::size_t>(last + 1) * size(), 0);
   unanswered_.since.assign(counts_.size(), kNever);
@@ -100,10 +179,11 @@ void Addresses::SetAnnounced(TimePoint now, std::size_t node, std::vector<bool> 
     }
     if (announced[address]) {
       ++taken_over_;
+      Announce(node, address);
       const auto& rank = rank_[address];
       for (std::size_t other = 0; other < groups_.size(); ++other) {
         if (group != kNoGroup && groups_[other] == group && announced_[other][address] &&
-            !yields_[other] && rank[other] < rank[node]) {
+            !yields_[other] && (address < staying() || rank[other] < rank[node])) {
           ++usurped_;
         }
       }

@@ -28,7 +28,15 @@ Bounds BoundsOf(const LanOptions& options, int detections) {
       (detections - 1) * profile.heartbeat_interval + lost;
   // Who restarts alone, or wakes up alone, waits for a peer first.
   const Duration alone = profile.hold_for + late;
-  return {.unanswered = std::max(dead, alone), .doubled = seen, .converged = dead + seen};
+  // What is claimed is told, or asked for (perhaps of somebody who doesn't know us yet) and told;
+  // and what was told in the last heartbeat waits.
+  const Duration asked_claims =
+      2 * round_trip + (1 + losses_in_a_row) * (profile.probe_interval + options.timer_jitter);
+  const Duration claims = options.staying > 0 ? asked_claims : Duration::zero();
+  const Duration told = options.staying > 0 ? claims + seen : Duration::zero();
+  return {.unanswered = std::max(dead, alone),
+          .doubled = seen + claims,
+          .converged = dead + seen + told};
 }
 
 LinkQuality Losing(double loss) {

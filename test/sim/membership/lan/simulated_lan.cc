@@ -28,7 +28,7 @@ SimulatedLan::SimulatedLan(const LanOptions& options)
       nodes_(options.speakers),
       link_up_(options.speakers, std::vector<bool>(options.speakers, true)),
       groups_(options.speakers, Addresses::kNoGroup),
-      addresses_(Names(options.speakers), options.addresses) {
+      addresses_(Names(options.speakers), options.addresses, options.staying) {
   const std::vector<std::string> names = Names(options.speakers);
   std::set<std::size_t> all;
   for (std::size_t i = 0; i < size(); ++i) {
@@ -194,7 +194,10 @@ void SimulatedLan::Carry(std::size_t index, speaker::Actions actions) {
     }
     FollowChanged();
   }
-  node.rivals_met += actions.rival_met ? 1 : 0;
+  if (actions.rival_met) {
+    ++node.rivals_met;
+    addresses_.AnnounceAgain(index);
+  }
   if (actions.dropped == speaker::MembershipDrop::kUnknownSender && !node.relisting &&
       node.listed.size() < size()) {
     LookForOthers(index);
@@ -300,13 +303,23 @@ void SimulatedLan::FollowChanged() {
   for (const std::size_t index : std::exchange(to_follow_, {})) {
     Node& node = nodes_[index];
     node.follow = false;
-    std::vector<Standing> view(size(), Standing::kAbsent);
+    std::vector<Candidate> view(size());
     if (node.membership && node.membership->Ready()) {
       for (const speaker::AliveMember& member : node.membership->AliveMembers()) {
-        view[IndexOf(member.node)] = member.yields == 0 ? Standing::kAlive : Standing::kYields;
+        view[IndexOf(member.node)] = {
+            .standing = member.yields == 0 ? Standing::kAlive : Standing::kYields,
+            .claims = member.claims};
       }
     }
-    addresses_.SetAnnounced(now_, index, addresses_.Elect(index, view));
+    std::vector<bool> mine = addresses_.Elect(index, view);
+    addresses_.SetAnnounced(now_, index, mine);
+    if (node.membership && !node.leaving && addresses_.staying() > 0) {
+      const speaker::Membership& membership = *node.membership;
+      speaker::Claims claims = addresses_.ClaimsFor(
+          mine, view[index].claims.get(),
+          [&membership](speaker::AddressKey key) { return membership.HighestEpoch(key); });
+      Carry(index, node.membership->SetClaims(LocalTime(index), std::move(claims)));
+    }
   }
 }
 
@@ -348,7 +361,7 @@ bool SimulatedLan::ComputeConverged() const {
     const std::vector<speaker::AliveMember> seen = membership.AliveMembers();
     const std::uint64_t digest =
         digests.try_emplace(groups_[i], membership.ViewDigest()).first->second;
-    if (!membership.Ready() || digest != membership.ViewDigest() ||
+    if (!membership.Ready() || !membership.KnowsClaims() || digest != membership.ViewDigest() ||
         !std::equal(seen.begin(), seen.end(), expected.begin(), expected.end(),
                     [](const speaker::AliveMember& member, const std::string& name) {
                       return member.node == name;
@@ -369,6 +382,7 @@ std::string SimulatedLan::Views() const {
         text += member.yields == 0 ? "" : "(yields " + std::to_string(member.yields) + ")";
       }
       text += At(i).Ready() ? "" : " not ready";
+      text += At(i).KnowsClaims() ? "" : " doesn't know all claims";
       text += " digest " + std::to_string(At(i).ViewDigest());
     }
     text += "\n";

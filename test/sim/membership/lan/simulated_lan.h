@@ -34,6 +34,7 @@ struct LinkQuality {
 struct LanOptions {
   std::size_t speakers = 3;
   std::size_t addresses = 20;
+  std::size_t staying = 0;  ///< Of so many addresses the owners stay where they are.
   std::uint64_t seed = 0;
   speaker::Profile profile = speaker::LanProfile();
   LinkQuality quality;
