@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/config/checks.h"
@@ -61,7 +62,15 @@ absl::StatusOr<L2Advertisement> ParseAdvertisement(const model::L2AdvertisementR
   return advertisement;
 }
 
-// What it says wrong is no reason to refuse what it announces: it is told, and the default holds.
+// What an annotation says wrong is no reason to refuse what is announced: it is told, and the
+// default holds.
+std::string Remark(const model::L2AdvertisementResource& resource, std::string_view annotation,
+                   std::string_view text, std::string_view what) {
+  constexpr std::size_t kMaxQuoted = 64;
+  return StrCat("L2Advertisement ", resource.key.name, ": annotation ", annotation, ": \"",
+                text.substr(0, kMaxQuoted), "\" is ", what);
+}
+
 ConflictPolicy ParseConflictPolicy(const model::L2AdvertisementResource& resource,
                                    std::vector<std::string>& remarks) {
   const std::string& text = resource.address_conflicts;
@@ -69,12 +78,30 @@ ConflictPolicy ParseConflictPolicy(const model::L2AdvertisementResource& resourc
     return ConflictPolicy::kStrict;
   }
   if (!text.empty() && text != "warn") {
-    constexpr std::size_t kMaxQuoted = 64;
-    remarks.push_back(StrCat("L2Advertisement ", resource.key.name, ": annotation ",
-                             model::kAddressConflicts, ": \"", text.substr(0, kMaxQuoted),
-                             "\" is neither warn nor strict; it counts as warn"));
+    remarks.push_back(Remark(resource, model::kAddressConflicts, text,
+                             "neither warn nor strict; it counts as warn"));
   }
   return ConflictPolicy::kWarn;
+}
+
+FailBackDelay ParseFailBack(const model::L2AdvertisementResource& resource,
+                            std::vector<std::string>& remarks) {
+  const std::string& text = resource.fail_back;
+  if (text.empty() || text == "immediately") {
+    return {};
+  }
+  if (text == "never") {
+    return kNeverFailBack;
+  }
+  absl::Duration delay;
+  if (!absl::ParseDuration(AbslView(text), &delay) || delay < absl::ZeroDuration() ||
+      delay == absl::InfiniteDuration()) {
+    remarks.push_back(Remark(resource, model::kFailBack, text,
+                             "neither immediately nor never nor a duration (like 5m); it counts as "
+                             "immediately"));
+    return {};
+  }
+  return absl::ToChronoNanoseconds(delay);  // 292 years at most, which is never
 }
 
 // Both lists empty: all pools. Names of pools that don't exist are ignored, as in MetalLB.
@@ -95,7 +122,8 @@ bool IsRepetition(const L2Advertisement& advertisement, const Pool& pool) {
                   other.node_selectors == advertisement.node_selectors &&
                   other.interfaces == advertisement.interfaces &&
                   other.service_selectors == advertisement.service_selectors &&
-                  other.conflict_policy == advertisement.conflict_policy;
+                  other.conflict_policy == advertisement.conflict_policy &&
+                  other.fail_back == advertisement.fail_back;
          });
 }
 
@@ -143,6 +171,7 @@ absl::StatusOr<Config> Parse(const Resources& resources) {
   for (const model::L2AdvertisementResource* resource : ByName(resources.l2_advertisements)) {
     STENTOR_ASSIGN_OR_RETURN(L2Advertisement advertisement, ParseAdvertisement(*resource));
     advertisement.conflict_policy = ParseConflictPolicy(*resource, parsed.remarks);
+    advertisement.fail_back = ParseFailBack(*resource, parsed.remarks);
     for (ParsedPool& pool : parsed.pools) {
       if (Selects(*resource, pool) && !IsRepetition(advertisement, pool.pool)) {
         pool.pool.l2_advertisements.push_back(advertisement);

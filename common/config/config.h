@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/time.h"
 #include "common/model/objects.h"
 #include "common/net/ip_range.h"
 
@@ -24,6 +25,11 @@ enum class ConflictPolicy : std::uint8_t {
   kStrict,  ///< The address is not announced before, and as long as, another host has it.
 };
 
+/// When a Service goes back to the node that the election prefers (annotation model::kFailBack): so
+/// long after that node could announce it again without interruption; 0: at once.
+using FailBackDelay = Duration;
+inline constexpr FailBackDelay kNeverFailBack = FailBackDelay::max();
+
 /// A validated L2Advertisement, as it applies to one pool.
 struct L2Advertisement {
   std::string name;
@@ -32,6 +38,7 @@ struct L2Advertisement {
   std::vector<model::LabelSelector> service_selectors;  ///< OR-ed; empty means all Services.
   std::vector<model::PreferredNodeSelector> preferences;
   ConflictPolicy conflict_policy = ConflictPolicy::kWarn;
+  FailBackDelay fail_back{};
 
   friend bool operator==(const L2Advertisement&, const L2Advertisement&) = default;
 };

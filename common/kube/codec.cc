@@ -270,8 +270,9 @@ absl::StatusOr<model::L2AdvertisementResource> DecodeL2Advertisement(const json&
   model::L2AdvertisementResource advertisement;
   const JsonCursor metadata = root.At("metadata");
   advertisement.key = Key(metadata);
-  advertisement.address_conflicts =
-      metadata.At("annotations").At(model::kAddressConflicts.data()).String();
+  const JsonCursor annotations = metadata.At("annotations");
+  advertisement.address_conflicts = annotations.At(model::kAddressConflicts.data()).String();
+  advertisement.fail_back = annotations.At(model::kFailBack.data()).String();
   const JsonCursor spec = root.At("spec");
   advertisement.ip_address_pools = Strings(spec.At("ipAddressPools"));
   advertisement.ip_address_pool_selectors = Selectors(spec.At("ipAddressPoolSelectors"));

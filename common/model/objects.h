@@ -167,6 +167,10 @@ struct PreferredNodeSelector {
 /// announces, `warn` (the default) or `strict`.
 inline constexpr std::string_view kAddressConflicts = "stentor.io/address-conflicts";
 
+/// Annotation of an L2Advertisement: when a Service goes back to the node that the election
+/// prefers, `immediately` (the default), `never`, or after a duration in Go's spelling.
+inline constexpr std::string_view kFailBack = "stentor.io/fail-back";
+
 /// metallb.io/v1beta1 L2Advertisement, unvalidated.
 struct L2AdvertisementResource {
   ObjectKey key;
@@ -177,6 +181,7 @@ struct L2AdvertisementResource {
   std::vector<LabelSelector> service_selectors;
   std::vector<PreferredNodeSelector> preferred_node_selectors;
   std::string address_conflicts;  ///< Annotation kAddressConflicts, as written; empty: absent.
+  std::string fail_back;          ///< Annotation kFailBack, as written; empty: absent.
 
   friend bool operator==(const L2AdvertisementResource&, const L2AdvertisementResource&) = default;
 };

@@ -92,6 +92,8 @@ void Members::SetMacs(const std::set<net::MacAddress>& macs) {
   Carry(membership_.SetLocalMacs(loop_.Now(), macs));
 }
 
+void Members::SetClaims(const Claims& claims) { Carry(membership_.SetClaims(loop_.Now(), claims)); }
+
 void Members::NoteTime() {
   if (const Actions actions = membership_.NoteTime(loop_.Now()); actions.view_changed) {
     Carry(actions);
@@ -106,7 +108,8 @@ void Members::Leave() {
 std::vector<Speaker> Members::Speakers() const {
   std::vector<Speaker> speakers;
   for (const AliveMember& member : membership_.AliveMembers()) {
-    speakers.push_back({.node = member.node, .yields = member.yields != kYieldsNothing});
+    speakers.push_back(
+        {.node = member.node, .yields = member.yields != kYieldsNothing, .claims = member.claims});
   }
   return speakers;
 }

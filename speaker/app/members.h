@@ -16,6 +16,7 @@
 #include "common/obs/histogram.h"
 #include "common/obs/log.h"
 #include "speaker/app/member_secret.h"
+#include "speaker/claims/claims.h"
 #include "speaker/election/election.h"
 #include "speaker/membership/membership.h"
 #include "speaker/net/membership_socket.h"
@@ -69,6 +70,8 @@ class Members {
   /// Adds or takes away one of this speaker's reasons to yield.
   void SetYield(YieldReason reason, bool holds);
   void SetMacs(const std::set<net::MacAddress>& macs);
+  /// What this speaker claims; to be called after each election. Not taken while it is not Ready().
+  void SetClaims(const Claims& claims);
   /// Before anything is announced or answered: after a pause others may do so for our addresses.
   void NoteTime();
   void Leave();

@@ -84,7 +84,11 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
       reconciler_({.node = flags_.node_name,
                    .load_balancer_class = flags_.common.load_balancer_class,
                    .ignore_exclude_label = flags_.ignore_exclude_label,
-                   .membership = HasMembership(flags_)}),
+                   .membership = HasMembership(flags_),
+                   .highest_epoch =
+                       [this](AddressKey address) {
+                         return members_ ? members_->membership().HighestEpoch(address) : 0;
+                       }}),
       segment_(context.loop, context.log, inputs_.excluded_interfaces, AnnouncerOptionsOf(flags_),
                OnSegment()),
       node_checks_(context.loop, segment_.links(), inputs_.proxy,
@@ -124,7 +128,7 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
              metrics_.client),
       health_timer_(context.loop),
       stop_timer_(context.loop),
-      proxy_timer_(context.loop),
+      reconcile_timer_(context.loop),
       pace_timer_(context.loop) {
   if (HasMembership(flags_)) {
     members_.emplace(context.loop, context.log,
@@ -287,7 +291,7 @@ void SpeakerApp::Reconcile() {
   const std::vector<OwnershipChange> changes = reconciler_.Reconcile(context_.loop.Now());
   TellSegment();
   segment_.SetPaused(false);
-  AwaitProxy();
+  ArmReconcile();
   CountOwners(changes);
   for (const OwnershipChange& change : changes) {
     if (change.verdict != Verdict::kAnnounced && change.verdict != Verdict::kNotReady) {
@@ -300,9 +304,16 @@ void SpeakerApp::Reconcile() {
   for (const AnnounceFailure& failure : reconciler_.TakeFailures()) {
     Failed(failure);
   }
+  for (const StayNotice& notice : reconciler_.TakeStayNotices()) {
+    Stays(notice);
+  }
   node_checks_.SetNode(facts_.OwnLabels());
   node_checks_.LookSoon();
   LeaveSoon();
+  // Last: the membership may call back.
+  if (members_) {
+    members_->SetClaims(reconciler_.claims());
+  }
 }
 
 // Called when what was won has been announced.

@@ -71,8 +71,9 @@ class SpeakerApp {
 
   // speaker_hand_over.cc: addresses that go to others, or come from them
   void TellSegment();
+  void Stays(const StayNotice& notice);
   void OnHandedOver(const std::vector<HandOverEnd>& ends);
-  void AwaitProxy();
+  void ArmReconcile();
   void LeaveSoon();
 
   // speaker_health.cc: what else it tells
@@ -113,7 +114,7 @@ class SpeakerApp {
   std::map<model::ServiceKey, std::vector<net::IpAddress>> told_;
   io::Timer health_timer_;
   io::Timer stop_timer_;
-  io::Timer proxy_timer_;  // Reconciler::NextDeadline()
+  io::Timer reconcile_timer_;  // Reconciler::NextDeadline()
   io::Timer pace_timer_;
   TimePoint next_reconcile_;  // for what the API tells
   io::Lifetime lifetime_;

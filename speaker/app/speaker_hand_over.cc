@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// \file
-/// How the speaker leaves addresses to others, and takes them over.
+/// How the speaker leaves addresses to others, takes them over, or keeps them.
 
 #include <chrono>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "common/base/strings.h"
 #include "speaker/app/log_text.h"
 #include "speaker/app/speaker.h"
 
@@ -79,12 +82,34 @@ void SpeakerApp::OnHandedOver(const std::vector<HandOverEnd>& ends) {
   LeaveSoon();
 }
 
-void SpeakerApp::AwaitProxy() {
+void SpeakerApp::Stays(const StayNotice& notice) {
+  std::vector<obs::Field> fields = {{"service", notice.service.ToString()},
+                                    {"preferred", notice.preferred}};
+  std::string delay;
+  if (notice.delay) {
+    delay = StrCat(std::chrono::duration<double>(*notice.delay).count(), " s");
+    fields.push_back({"delay", delay});
+  }
+  if (notice.given_back) {
+    context_.log.Log(
+        obs::Event::kGivenBack,
+        StrCat("the service goes back to ", notice.preferred, ", which has been there for ", delay),
+        fields);
+  } else {
+    context_.log.Log(
+        obs::Event::kStays,
+        StrCat("the service stays on this node, though ", notice.preferred, " is preferred",
+               notice.delay ? StrCat("; it goes back after ", delay) : std::string()),
+        fields);
+  }
+}
+
+void SpeakerApp::ArmReconcile() {
   proxy_checks_.Set(reconciler_.proxy_waits());
   if (const auto deadline = reconciler_.NextDeadline()) {
-    proxy_timer_.ArmAt(*deadline, [this] { Reconcile(); });
+    reconcile_timer_.ArmAt(*deadline, [this] { Reconcile(); });
   } else {
-    proxy_timer_.Disarm();
+    reconcile_timer_.Disarm();
   }
 }
 

@@ -43,6 +43,7 @@ struct Considered {
   const model::Node* node = nullptr;
   bool has_speaker = false;
   bool yields = false;
+  const Claims* claims = nullptr;
 };
 using ByName = std::map<std::string_view, Considered>;
 
@@ -59,6 +60,7 @@ ByName Index(const ClusterFacts& cluster) {
       Considered& considered = by_name[speaker.node];
       considered.has_speaker = true;
       considered.yields = speaker.yields;
+      considered.claims = speaker.claims.get();
     }
   }
   return by_name;
@@ -108,6 +110,29 @@ void YieldToOthers(const ByName& by_name, Exclusion reason, Decision& decision) 
     decision.excluded.push_back({.node = it->node, .reason = reason});
   }
   all.erase(first_yielding, all.end());
+}
+
+// Puts the tenant first, if there is one.
+void PreferTenant(const ByName& by_name, const ServiceFacts& service, std::string_view self,
+                  Decision& decision) {
+  const AddressKey address =
+      service.claim_key != 0 ? service.claim_key : AddressKeyOf(service.ingress.front());
+  std::uint32_t highest = 0;
+  auto tenant = decision.candidates.end();
+  for (auto it = decision.candidates.begin(); it != decision.candidates.end(); ++it) {
+    const Claims* const claims = by_name.find(it->node)->second.claims;
+    const std::uint32_t epoch = it->node == self    ? service.own_epoch
+                                : claims != nullptr ? EpochOf(*claims, address)
+                                                    : 0;
+    if (epoch > highest) {
+      highest = epoch;
+      tenant = it;
+    }
+  }
+  if (tenant != decision.candidates.end()) {
+    decision.tenant = true;
+    std::rotate(decision.candidates.begin(), tenant, tenant + 1);
+  }
 }
 
 }  // namespace
@@ -183,6 +208,9 @@ Decision Elect(const ServiceFacts& service, const ClusterFacts& cluster, std::st
   std::sort(decision.excluded.begin(), decision.excluded.end(),
             [](const ExcludedNode& a, const ExcludedNode& b) { return a.node < b.node; });
   SortCandidates(decision.candidates, service.ingress.front());
+  if (cluster.membership && FailBackOf(advertisements) > config::FailBackDelay::zero()) {
+    PreferTenant(by_name, service, self, decision);
+  }
 
   const auto own = by_name.find(self);
   if (own == by_name.end() || own->second.node == nullptr ||
@@ -263,6 +291,14 @@ config::ConflictPolicy ConflictPolicyOf(
     strictest = std::max(strictest, advertisement->conflict_policy);
   }
   return strictest;
+}
+
+config::FailBackDelay FailBackOf(std::span<const config::L2Advertisement* const> advertisements) {
+  config::FailBackDelay longest{};
+  for (const config::L2Advertisement* advertisement : advertisements) {
+    longest = std::max(longest, advertisement->fail_back);
+  }
+  return longest;
 }
 
 bool CoversNode(const config::L2Advertisement& advertisement, const model::Node& node) {

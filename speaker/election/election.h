@@ -3,7 +3,7 @@
 
 /// \file
 /// Which speaker answers for a Service: MetalLB's election, a function of facts that every speaker
-/// knows, so that all come to the same result without talking. No state, no stickiness.
+/// knows, so that all come to the same result without talking.
 ///
 ///   const Decision decision = Elect(service, cluster, "node-1");
 ///   if (decision.announce()) { Announce(service.ingress, decision.interfaces); }
@@ -11,10 +11,15 @@
 /// Candidates are living speakers on usable nodes that an advertisement covers; with
 /// externalTrafficPolicy Local only those with an endpoint. The first by preference score
 /// (descending), then by SHA-256 of "node#first address" (ascending) announces all addresses.
+///
+/// Beyond MetalLB: where an advertisement for the Service asks for it (annotation
+/// model::kFailBack), who announces it claims it, and stays: of the candidates that claim the first
+/// address, the one with the highest epoch is the tenant, and wins whatever the order says. Among
+/// equal epochs the order decides, as it does where no candidate claims it.
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,6 +30,7 @@
 #include "common/crypto/sha256.h"
 #include "common/model/objects.h"
 #include "common/net/ip_address.h"
+#include "speaker/claims/claims.h"
 
 namespace stentor::speaker {
 
@@ -40,14 +46,23 @@ struct ServiceFacts {
   bool may_share_address = false;  ///< Has the annotation allow-shared-ip, in either spelling.
   std::span<const model::Endpoint> endpoints;               ///< Of all its slices.
   std::span<const config::L2Advertisement> advertisements;  ///< Of the pool of its addresses.
+  /// AddressKeyOf() the first address, where it is at hand; 0: it is computed when it is needed.
+  AddressKey claim_key = 0;
+  /// Of this speaker's own claim of that address, whatever `speakers` say of it; 0: it claims
+  /// nothing.
+  std::uint32_t own_epoch = 0;
 };
 
 /// A living speaker, as the membership tells.
 struct Speaker {
   model::NodeName node;
   bool yields = false;  ///< Has a reason to leave it to another; counts only where there is one.
+  std::shared_ptr<const Claims> claims = nullptr;  ///< Null: none.
 
-  friend auto operator<=>(const Speaker&, const Speaker&) = default;
+  friend bool operator==(const Speaker& a, const Speaker& b) {
+    return a.node == b.node && a.yields == b.yields &&
+           (a.claims == b.claims || (a.claims && b.claims && *a.claims == *b.claims));
+  }
 };
 
 /// What it must know about the cluster. Views must outlive the call.
@@ -56,7 +71,7 @@ struct ClusterFacts {
   std::span<const Speaker> speakers;
   bool ignore_exclude_label = false;  ///< --ignore-exclude-lb
   /// Where it is off, `speakers` has no meaning: every Node counts as having one, and what yields
-  /// is the Node that is not Ready.
+  /// is the Node that is not Ready. Nobody claims anything.
   bool membership = true;
 };
 
@@ -116,7 +131,9 @@ struct Decision {
   InterfaceChoice interfaces;  ///< Of this node; filled where it announces.
   /// Of this node; the strictest of the advertisements that cover it, where it announces.
   config::ConflictPolicy conflict_policy = config::ConflictPolicy::kWarn;
-  std::vector<Candidate> candidates;   ///< Best first; the winner is the first.
+  bool tenant =
+      false;  ///< The winner is so because it claims the Service, whatever the order says.
+  std::vector<Candidate> candidates;   ///< The tenant, then best first; the winner is the first.
   std::vector<ExcludedNode> excluded;  ///< By name.
 
   [[nodiscard]] bool announce() const noexcept { return reason == DecisionReason::kAnnounced; }
@@ -148,6 +165,11 @@ void SortCandidates(std::vector<Candidate>& candidates, const net::IpAddress& ad
 
 /// The strictest of `advertisements`; kWarn for none.
 [[nodiscard]] config::ConflictPolicy ConflictPolicyOf(
+    std::span<const config::L2Advertisement* const> advertisements);
+
+/// The longest of `advertisements`, which should be all that are for a Service, whatever nodes they
+/// cover: so all nodes come to the same. 0 for none: nobody stays.
+[[nodiscard]] config::FailBackDelay FailBackOf(
     std::span<const config::L2Advertisement* const> advertisements);
 
 /// Whether `advertisement` may be announced by `node`, and whether it is for a Service with

@@ -45,14 +45,22 @@ Vote Elector::Decide(const ServiceFacts& service, Ranking& ranking) {
 
   address_ = &service.ingress.front();
   address_text_.clear();
-  const NodeId winner = service.traffic_policy == model::TrafficPolicy::kLocal
-                            ? LocalWinner(service, *electorate.domain, ranking)
-                            : Winner(*electorate.domain, ranking);
+  const NodeId first = service.traffic_policy == model::TrafficPolicy::kLocal
+                           ? LocalWinner(service, *electorate.domain, ranking)
+                           : Winner(*electorate.domain, ranking);
+  Vote vote;
+  NodeId winner = first;
+  if (claims_count_ && electorate.fail_back > config::FailBackDelay::zero()) {
+    vote.fail_back = electorate.fail_back;
+    const Tenant tenant = FindTenant(service, *electorate.domain, first);
+    winner = tenant.epoch > 0 ? tenant.id : first;
+    vote.epoch = tenant.epoch;
+  }
   address_ = nullptr;
 
-  Vote vote;
   if (winner != kNobody) {
     vote.winner = names_[winner];
+    vote.first = names_[first];
   }
   if (!electorate.covers_self) {
     vote.reason = DecisionReason::kNoMatchingAdvertisement;
@@ -104,6 +112,39 @@ Elector::NodeId Elector::LocalWinner(const ServiceFacts& service, Domain& domain
   NodeSet eligible = candidates;
   eligible.Subtract(yielding_);
   return BestOf(eligible.empty() ? candidates : eligible, domain);
+}
+
+Elector::Tenant Elector::FindTenant(const ServiceFacts& service, const Domain& domain,
+                                    NodeId first) {
+  Tenant tenant;
+  if (first == kNobody || (service.own_epoch == 0 && claims_.empty())) {
+    return tenant;
+  }
+  const auto consider = [&](NodeId id, std::uint32_t epoch) {
+    if (epoch == 0 || epoch < tenant.epoch || !IsEligible(id, service, domain, first)) {
+      return;
+    }
+    if (epoch > tenant.epoch || Before(Rank(domain, id), Rank(domain, tenant.id))) {
+      tenant = {.id = id, .epoch = epoch};
+    }
+  };
+  if (self_id_ != kNobody) {
+    consider(self_id_, service.own_epoch);
+  }
+  if (!claims_.empty()) {
+    claims_.ForEach(service.claim_key != 0 ? service.claim_key : AddressKeyOf(*address_), consider);
+  }
+  return tenant;
+}
+
+// As `first` is, who won by the order: where that one yields, all do.
+bool Elector::IsEligible(NodeId id, const ServiceFacts& service, const Domain& domain,
+                         NodeId first) const {
+  return domain.candidates.Contains(id) && (!yielding_.Contains(id) || yielding_.Contains(first)) &&
+         (service.traffic_policy != model::TrafficPolicy::kLocal ||
+          std::ranges::any_of(service.endpoints, [&](const model::Endpoint& endpoint) {
+            return endpoint.can_serve && endpoint.node == names_[id];
+          }));
 }
 
 // Without a ranking: all of `eligible` with the highest score are digested.

@@ -24,6 +24,8 @@
 #include "common/config/config.h"
 #include "common/model/objects.h"
 #include "common/net/ip_address.h"
+#include "speaker/claims/claims.h"
+#include "speaker/election/claim_index.h"
 #include "speaker/election/election.h"
 #include "speaker/election/node_set.h"
 
@@ -36,6 +38,9 @@ struct Vote {
   std::string_view winner = {};                 ///< Empty where no node can.
   const InterfaceChoice* interfaces = nullptr;  ///< Of this node; set where it announces.
   config::ConflictPolicy conflict_policy = config::ConflictPolicy::kWarn;  ///< Where it announces.
+  config::FailBackDelay fail_back{};  ///< FailBackOf(); 0 where nobody claims: without membership.
+  std::uint32_t epoch = 0;            ///< Of the claim by which the winner won; 0: by the order.
+  std::string_view first = {};        ///< Who would win if nobody claimed it.
 
   [[nodiscard]] bool announce() const noexcept { return reason == DecisionReason::kAnnounced; }
 };
@@ -105,6 +110,7 @@ class Elector {
     bool covers_self = false;
     InterfaceChoice interfaces;
     config::ConflictPolicy conflict_policy = config::ConflictPolicy::kWarn;
+    config::FailBackDelay fail_back{};
   };
   struct AdvertisementView {
     NodeSet covered;
@@ -124,8 +130,14 @@ class Elector {
     NodeId id = kNobody;
   };
 
+  struct Tenant {
+    NodeId id = kNobody;
+    std::uint32_t epoch = 0;
+  };
+
   void NumberNodes();
   void FindUsable(const ClusterFacts& cluster);
+  void NoteClaims(const ClusterFacts& cluster);
   [[nodiscard]] PoolView& ViewOf(std::span<const config::L2Advertisement> advertisements);
   // matching_ becomes the indexes of the advertisements that are for the Service.
   [[nodiscard]] Electorate& ElectorateOf(PoolView& pool, const ServiceFacts& service);
@@ -134,6 +146,10 @@ class Elector {
 
   [[nodiscard]] NodeId Winner(Domain& domain, Ranking& ranking);
   [[nodiscard]] NodeId LocalWinner(const ServiceFacts& service, Domain& domain, Ranking& ranking);
+  // Nobody where no candidate claims the Service; `first` is the one that wins then.
+  [[nodiscard]] Tenant FindTenant(const ServiceFacts& service, const Domain& domain, NodeId first);
+  [[nodiscard]] bool IsEligible(NodeId id, const ServiceFacts& service, const Domain& domain,
+                                NodeId first) const;
   [[nodiscard]] NodeId BestOf(const NodeSet& eligible, const Domain& domain);
   [[nodiscard]] NodeSet LocalNodes(const ServiceFacts& service) const;
   // Makes the ranking one of all members of the domain.
@@ -159,6 +175,8 @@ class Elector {
   NodeId self_id_ = kNobody;
   NodeSet usable_;    // a living speaker on a node that may be used
   NodeSet yielding_;  // leave it to others
+  bool claims_count_ = false;
+  ClaimIndex claims_;  // of other speakers
   absl::flat_hash_map<const config::L2Advertisement*, PoolView> pools_;
   std::map<DomainKey, Domain> domains_;
   absl::flat_hash_map<std::uint64_t, Domain*> domain_of_version_;

@@ -29,6 +29,7 @@ void Elector::SetView(const ClusterFacts& cluster) {
   nodes_ = cluster.nodes;
   NumberNodes();
   FindUsable(cluster);
+  NoteClaims(cluster);
 }
 
 // A number goes to another name only when no domain knows it any more, and so no ranking that is
@@ -100,6 +101,25 @@ void Elector::FindUsable(const ClusterFacts& cluster) {
   }
 }
 
+void Elector::NoteClaims(const ClusterFacts& cluster) {
+  claims_count_ = cluster.membership;
+  if (!claims_count_ || std::ranges::none_of(cluster.speakers, [](const Speaker& speaker) {
+        return speaker.claims != nullptr;
+      })) {
+    claims_.Clear();
+    return;
+  }
+  std::vector<ClaimIndex::Claimant> claimants;
+  for (const Speaker& speaker : cluster.speakers) {
+    if (const auto it = id_of_.find(speaker.node); it != id_of_.end()) {
+      // Its own ones come with each Service.
+      claimants.push_back(
+          {.node = it->second, .claims = speaker.node == self_ ? nullptr : speaker.claims});
+    }
+  }
+  claims_.Set(claimants);
+}
+
 Elector::PoolView& Elector::ViewOf(std::span<const config::L2Advertisement> advertisements) {
   const auto [it, added] = pools_.try_emplace(advertisements.data());
   PoolView& pool = it->second;
@@ -141,9 +161,11 @@ Elector::Electorate Elector::MakeElectorate(const PoolView& pool, const ServiceF
   DomainKey key;
   std::map<NodeId, int> scores;
   std::vector<const config::L2Advertisement*> of_self;
+  std::vector<const config::L2Advertisement*> of_service;
   for (const std::uint32_t i : matching_) {
     const AdvertisementView& view = pool.advertisements[i];
     key.members.Unite(view.covered);
+    of_service.push_back(&service.advertisements[i]);
     for (const auto& [id, score] : view.scores) {
       scores[id] += score;
     }
@@ -156,6 +178,7 @@ Elector::Electorate Elector::MakeElectorate(const PoolView& pool, const ServiceF
   Electorate electorate;
   electorate.domain = &Intern(std::move(key));
   electorate.covers_self = !of_self.empty();
+  electorate.fail_back = FailBackOf(of_service);
   if (electorate.covers_self) {
     electorate.interfaces = InterfacesOf(of_self);
     electorate.conflict_policy = ConflictPolicyOf(of_self);

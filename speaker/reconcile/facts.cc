@@ -44,6 +44,10 @@ void Reconciler::UpsertService(const model::Service& service) {
     entry.ranking = {};
     entry.pool.reset();
   }
+  if (entry.claim_key != 0 && (ingress.empty() || ingress.front() != entry.ingress.front())) {
+    tenancies_.Release(entry.claim_key, service.key);
+    entry.claim_key = 0;
+  }
   entry.uid = service.uid;
   entry.mine = service.IsLoadBalancer() && IsOfClass(service, options_.load_balancer_class);
   entry.may_share_address = service.annotations.contains(kAllowSharedIp) ||
@@ -124,6 +128,7 @@ void Reconciler::SetConfig(config::Config config) {
     return;
   }
   config_ = std::move(config);
+  any_stays_ = std::ranges::any_of(config_.pools, StaysIn);
   for (auto& [key, entry] : services_) {
     entry.pool.reset();
   }
@@ -134,8 +139,14 @@ void Reconciler::SetSpeakers(std::vector<Speaker> speakers, bool ready) {
   if (!options_.membership) {
     speakers.clear();
   }
+  for (Speaker& speaker : speakers) {
+    if (speaker.node == options_.node) {
+      speaker.claims.reset();
+    }
+  }
   if (speakers_ != speakers || ready_ != ready) {
     speakers_ = std::move(speakers);
+    speakers_changed_ = true;
     ready_ = ready;
     all_due_ = true;
   }

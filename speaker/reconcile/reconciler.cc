@@ -9,29 +9,12 @@
 namespace stentor::speaker {
 namespace {
 
-// Addresses that a Service once had, and that are not new to it should it get them back.
-constexpr std::size_t kMaxWon = 8;
-
 bool Contains(const std::vector<net::IpAddress>& addresses, const net::IpAddress& address) {
   return std::ranges::find(addresses, address) != addresses.end();
 }
 
-// The interfaces of two Services that share an address add up.
-void Merge(AllowedInterfaces& into, const AllowedInterfaces& more) {
-  if (!into || !more) {
-    into.reset();
-  } else {
-    into->insert(more->begin(), more->end());
-  }
-}
-
 bool Same(const AllowedInterfaces& allowed, const InterfaceChoice& choice) {
   return allowed ? !choice.all && std::ranges::equal(*allowed, choice.names) : choice.all;
-}
-
-ConflictPolicy Convert(config::ConflictPolicy policy) {
-  return policy == config::ConflictPolicy::kStrict ? ConflictPolicy::kStrict
-                                                   : ConflictPolicy::kWarn;
 }
 
 }  // namespace
@@ -56,6 +39,12 @@ const config::Pool* Reconciler::FindPool(const Entry& entry) const {
              : nullptr;
 }
 
+bool Reconciler::StaysIn(const config::Pool& pool) {
+  return std::ranges::any_of(pool.l2_advertisements, [](const config::L2Advertisement& ad) {
+    return ad.fail_back > config::FailBackDelay::zero();
+  });
+}
+
 ServiceFacts Reconciler::FactsOf(const model::ServiceKey& key, const Entry& entry,
                                  const config::Pool& pool) const {
   return {.ingress = entry.ingress,
@@ -63,7 +52,9 @@ ServiceFacts Reconciler::FactsOf(const model::ServiceKey& key, const Entry& entr
           .traffic_policy = entry.traffic_policy,
           .may_share_address = entry.may_share_address,
           .endpoints = slices_.EndpointsOf(key),
-          .advertisements = pool.l2_advertisements};
+          .advertisements = pool.l2_advertisements,
+          .claim_key = entry.claim_key,
+          .own_epoch = entry.claim_key != 0 ? tenancies_.EpochOf(entry.claim_key) : 0};
 }
 
 ClusterFacts Reconciler::Cluster(std::span<const model::Node> nodes) const {
@@ -105,6 +96,14 @@ std::optional<TimePoint> Reconciler::AwaitsProxyUntil(const Entry& entry, TimePo
 
 Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entry, TimePoint now) {
   NoteLocalEndpoints(key, entry, now);
+  Outcome outcome = Examine(key, entry, now);
+  if (entry.claim_key != 0 && !NoteTenancy(key, entry, outcome, now)) {
+    outcome = Examine(key, entry, now);
+  }
+  return outcome;
+}
+
+Reconciler::Outcome Reconciler::Examine(const model::ServiceKey& key, Entry& entry, TimePoint now) {
   if (!entry.mine) {
     return {.verdict = Verdict::kNotMine};
   }
@@ -119,6 +118,9 @@ Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entr
   }
   if (*entry.pool == nullptr) {
     return {.verdict = Verdict::kIpNotAllowed};
+  }
+  if (entry.claim_key == 0 && StaysIn(**entry.pool)) {
+    entry.claim_key = AddressKeyOf(entry.ingress.front());
   }
   Outcome outcome{.verdict = Verdict::kNotElected,
                   .pool = *entry.pool,
@@ -144,6 +146,61 @@ Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entr
   return outcome;
 }
 
+// Where somebody can announce the Service, whoever wins it claims it, and nobody else does.
+bool Reconciler::NoteTenancy(const model::ServiceKey& key, const Entry& entry,
+                             const Outcome& outcome, TimePoint now) {
+  const AddressKey address = entry.claim_key;
+  const Vote& vote = outcome.vote;
+  switch (outcome.verdict) {
+    case Verdict::kNotMine:
+    case Verdict::kNoAddress:
+    case Verdict::kInvalidIp:
+    case Verdict::kIpNotAllowed:
+      tenancies_.Release(address, key);
+      return true;
+    case Verdict::kNotReady:
+      tenancies_.AwaitNobody(address);  // what it claimed before a pause stands
+      return true;
+    case Verdict::kNotElected:
+      if (vote.winner.empty()) {
+        // Whoever had it last has it again when somebody can have it.
+        tenancies_.AwaitNobody(address);
+      } else {
+        tenancies_.Release(address, key);
+      }
+      return true;
+    case Verdict::kInterfaceMissing:
+      // Perhaps another node has one, and would be elected if nobody claimed it.
+      tenancies_.GiveBack(address);
+      return vote.epoch == 0;
+    case Verdict::kAnnounced:
+    case Verdict::kAwaitsProxy:
+      break;
+  }
+  if (vote.fail_back == config::FailBackDelay::zero()) {
+    tenancies_.Release(address, key);
+    return true;
+  }
+  tenancies_.Win(address, key, options_.highest_epoch);
+  if (vote.first == options_.node) {
+    tenancies_.AwaitNobody(address);
+    return true;
+  }
+  const Tenancies::Wait wait = tenancies_.Await(address, vote.first, vote.fail_back, losses_, now);
+  if (wait.state == Tenancies::WaitState::kGoesOn) {
+    return true;
+  }
+  const bool over = wait.state == Tenancies::WaitState::kOver;
+  stay_notices_.push_back({.service = key,
+                           .preferred = std::string(vote.first),
+                           .given_back = over,
+                           .delay = wait.delay});
+  if (over) {
+    tenancies_.GiveBack(address);
+  }
+  return !over;
+}
+
 std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
   std::vector<OwnershipChange> changes;
   bool rebuild = false;
@@ -157,6 +214,12 @@ std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
     if (wait.until <= now) {
       due_.insert(key);
     }
+  }
+  if (any_stays_ && std::exchange(speakers_changed_, false)) {
+    losses_.Note(speakers_, now);
+  }
+  for (model::ServiceKey& key : tenancies_.Due(now)) {
+    due_.insert(std::move(key));
   }
   if (std::exchange(all_due_, false)) {
     BeginView();
@@ -174,6 +237,7 @@ std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
   if (rebuild) {
     RebuildAnnouncements();
   }
+  tenancies_.Publish();
   return changes;
 }
 
@@ -252,7 +316,7 @@ bool Reconciler::NoteHandOver(const model::ServiceKey& key, const Entry& entry,
 }
 
 std::optional<TimePoint> Reconciler::NextDeadline() const {
-  std::optional<TimePoint> next;
+  std::optional<TimePoint> next = tenancies_.NextDeadline();
   for (const auto& [key, wait] : proxy_waits_) {
     next = next ? std::min(*next, wait.until) : wait.until;
   }
@@ -299,64 +363,6 @@ void Reconciler::TellFailure(const model::ServiceKey& key, Entry& entry) {
                                       "\" with protocol \"layer2\""));
   }
   failures_.push_back(std::move(failure));
-}
-
-bool Reconciler::IsNewTo(const Entry& entry, const net::IpAddress& address) const {
-  return !Contains(entry.won, address) &&
-         (!Contains(entry.first_ingress, address) || (statuses_known_ && !entry.had_status));
-}
-
-void Reconciler::NoteWon(Entry& entry) {
-  for (const net::IpAddress& address : entry.ingress) {
-    if (!Contains(entry.won, address)) {
-      entry.won.push_back(address);
-    }
-  }
-  if (entry.won.size() > kMaxWon) {
-    entry.won.erase(entry.won.begin(), entry.won.end() - static_cast<std::ptrdiff_t>(kMaxWon));
-  }
-}
-
-void Reconciler::RebuildAnnouncements() {
-  Announcements former = std::exchange(announcements_, {});
-  for (const auto& [key, entry] : services_) {
-    for (const net::IpAddress& address : entry.announced) {
-      const bool fresh = Contains(entry.fresh, address);
-      const auto [it, added] =
-          announcements_.try_emplace(address, AnnouncementSpec{.interfaces = entry.interfaces,
-                                                               .policy = Convert(entry.policy),
-                                                               .probe = fresh});
-      if (!added) {
-        Merge(it->second.interfaces, entry.interfaces);
-        it->second.policy = std::max(it->second.policy, Convert(entry.policy));
-        it->second.probe = it->second.probe && fresh;
-      }
-    }
-  }
-  // An address that another Service brought into the cluster is not new, whoever announces it.
-  for (const auto& [key, entry] : services_) {
-    if (!entry.may_share_address || !entry.announced.empty()) {
-      continue;
-    }
-    for (const net::IpAddress& address : entry.ingress) {
-      const auto it = announcements_.find(address);
-      if (it != announcements_.end() && !IsNewTo(entry, address)) {
-        it->second.probe = false;
-      }
-    }
-  }
-  for (auto& [address, spec] : announcements_) {
-    if (const auto it = former.find(address); it != former.end()) {
-      spec.probe = it->second.probe;
-    }
-  }
-  handed_over_.clear();
-  for (const auto& [key, lost] : lost_) {
-    for (const net::IpAddress& address : lost.addresses) {
-      handed_over_.try_emplace(address, HandedOver{.service = key, .winner = lost.winner});
-    }
-  }
-  ++revision_;
 }
 
 }  // namespace stentor::speaker

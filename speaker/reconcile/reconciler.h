@@ -10,11 +10,14 @@
 ///   for (const OwnershipChange& change : reconciler.Reconcile(now)) { Tell(change); }
 ///   announcer.SetAnnounced(reconciler.announcements(), keys of reconciler.handed_over(), now);
 ///   for (const AnnounceFailure& failure : reconciler.TakeFailures()) { Emit(failure); }
+///   for (const StayNotice& notice : reconciler.TakeStayNotices()) { Tell(notice); }
+///   membership.SetClaims(now, reconciler.claims());
 ///   for (const model::ServiceKey& service : reconciler.TakeSlicesToList()) { List(service); }
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -28,10 +31,13 @@
 #include "common/kube/codec.h"
 #include "common/model/objects.h"
 #include "speaker/announce/announcer.h"
+#include "speaker/claims/claims.h"
 #include "speaker/election/election.h"
 #include "speaker/election/elector.h"
+#include "speaker/reconcile/losses.h"
 #include "speaker/reconcile/proxy_waits.h"
 #include "speaker/reconcile/slices.h"
+#include "speaker/reconcile/tenancies.h"
 
 namespace stentor::speaker {
 
@@ -105,8 +111,8 @@ struct Explanation {
   std::optional<Decision> decision;
 };
 
-/// One line: `default/web: announced; addresses 192.0.2.1; pool p; candidates a (score 10), b;
-/// excluded c (no_speaker)`. Lists are cut after twenty entries.
+/// One line: `default/web: announced; addresses 192.0.2.1; pool p; candidates b (tenant), a (score
+/// 10); excluded c (no_speaker)`. Lists are cut after twenty entries.
 [[nodiscard]] std::string ToString(const Explanation& explanation);
 
 /// Not thread-safe: lives on the speaker's logic thread.
@@ -119,6 +125,9 @@ class Reconciler {
     /// Off: nobody tells which speakers live, so every Node has one, and one that is not Ready
     /// leaves it to others where there are any.
     bool membership = true;
+    /// The highest epoch that is known of any speaker's claim of an address, also of dead ones: who
+    /// claims an address anew goes beyond it. Empty: none is known.
+    std::function<std::uint32_t(AddressKey)> highest_epoch = {};
   };
   explicit Reconciler(Options options);
 
@@ -166,7 +175,8 @@ class Reconciler {
   // --- facts of this node and its peers ---
 
   /// Living speakers, this one included (without a meaning where Options::membership is off);
-  /// `ready` is false while this one must not announce.
+  /// `ready` is false while this one must not announce. What they say of this one's claims is not
+  /// looked at: claims() knows better.
   void SetSpeakers(std::vector<Speaker> speakers, bool ready);
 
   /// Names of this node's interfaces, up or down, enslaved or not, without excluded ones. As long
@@ -204,6 +214,15 @@ class Reconciler {
   /// and again, and tell NoteProxyReady(). Other nodes go on answering meanwhile, since they hear
   /// nothing from here.
   [[nodiscard]] const ProxyWaits& proxy_waits() const noexcept { return proxy_waits_; }
+  /// What this node claims, as of the last Reconcile(): tell the other speakers when it changes. A
+  /// Service is claimed by its first address. Empty where no advertisement asks for it, and without
+  /// membership.
+  [[nodiscard]] const Claims& claims() const noexcept { return tenancies_.claims(); }
+  /// Services that stay here or go back, since the last call. Each is told once for each node that
+  /// comes to be preferred.
+  [[nodiscard]] std::vector<StayNotice> TakeStayNotices() {
+    return std::exchange(stay_notices_, {});
+  }
   /// What has failed in Reconcile() since the last call.
   [[nodiscard]] std::vector<AnnounceFailure> TakeFailures() { return std::exchange(failures_, {}); }
 
@@ -228,6 +247,7 @@ class Reconciler {
     std::vector<net::IpAddress> first_ingress;  // that it had when this speaker met it
     std::vector<net::IpAddress> won;            // that somebody has announced, the latest last
     std::optional<const config::Pool*> pool;    // FindPool(), once it was asked
+    AddressKey claim_key = 0;                   // of the first address; 0: not needed so far
     std::optional<Verdict> verdict;             // of the last Reconcile()
     DecisionReason decision = DecisionReason::kNotOwner;
     std::vector<net::IpAddress> announced;  // by this node, now
@@ -243,10 +263,18 @@ class Reconciler {
 
   // The pool that contains all addresses of the Service; null where there is none.
   [[nodiscard]] const config::Pool* FindPool(const Entry& entry) const;
+  // Whether some Services of the pool stay where they are.
+  [[nodiscard]] static bool StaysIn(const config::Pool& pool);
   [[nodiscard]] ServiceFacts FactsOf(const model::ServiceKey& key, const Entry& entry,
                                      const config::Pool& pool) const;
   [[nodiscard]] ClusterFacts Cluster(std::span<const model::Node> nodes) const;
   [[nodiscard]] Outcome Decide(const model::ServiceKey& key, Entry& entry, TimePoint now);
+  // Holds the election.
+  [[nodiscard]] Outcome Examine(const model::ServiceKey& key, Entry& entry, TimePoint now);
+  // What follows from it for this node's claim. False where it is given back: then the election has
+  // to be held again.
+  [[nodiscard]] bool NoteTenancy(const model::ServiceKey& key, const Entry& entry,
+                                 const Outcome& outcome, TimePoint now);
   // Until when a Service that this node won and that others may answer for is not announced.
   [[nodiscard]] std::optional<TimePoint> AwaitsProxyUntil(const Entry& entry, TimePoint now) const;
   void NoteLocalEndpoints(const model::ServiceKey& key, Entry& entry, TimePoint now);
@@ -294,6 +322,11 @@ class Reconciler {
   ProxyWaits proxy_waits_;
   std::uint64_t revision_ = 0;
   std::vector<AnnounceFailure> failures_;
+  Losses losses_;
+  bool speakers_changed_ = false;  // since losses_ was told
+  bool any_stays_ = false;         // StaysIn() a pool
+  Tenancies tenancies_;
+  std::vector<StayNotice> stay_notices_;
   std::array<std::size_t, kVerdictCount + kDecisionReasonCount> counts_{};  // see Slot()
 };
 

@@ -149,9 +149,16 @@ std::string ToString(const Explanation& explanation) {
   }
   StrAppend(&out, "; pool ", explanation.pool);
   if (!decision->candidates.empty()) {
-    StrAppend(&out, "; candidates ", List(decision->candidates, [](const Candidate& candidate) {
-      return candidate.score == 0 ? candidate.node
-                                  : StrCat(candidate.node, " (score ", candidate.score, ")");
+    StrAppend(&out, "; candidates ", List(decision->candidates, [&](const Candidate& candidate) {
+      std::string text = candidate.node;
+      const bool tenant = decision->tenant && &candidate == &decision->candidates.front();
+      if (tenant) {
+        text += candidate.score == 0 ? " (tenant)" : " (tenant, ";
+      }
+      if (candidate.score != 0) {
+        StrAppend(&text, tenant ? "" : " (", "score ", candidate.score, ")");
+      }
+      return text;
     }));
   }
   if (!decision->excluded.empty()) {

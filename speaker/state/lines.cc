@@ -201,10 +201,14 @@ std::string LineOf(const model::L2AdvertisementResource& advertisement) {
   std::string line;
   JsonText json(&line);
   BeginObject(json, "L2Advertisement", advertisement.key);
+  model::Labels annotations;
   if (!advertisement.address_conflicts.empty()) {
-    WriteMap(json, "annotations",
-             {{std::string(model::kAddressConflicts), advertisement.address_conflicts}});
+    annotations.emplace(model::kAddressConflicts, advertisement.address_conflicts);
   }
+  if (!advertisement.fail_back.empty()) {
+    annotations.emplace(model::kFailBack, advertisement.fail_back);
+  }
+  WriteMap(json, "annotations", annotations);
   json.End().Name("spec").Begin();
   WriteStrings(json, "ipAddressPools", advertisement.ip_address_pools);
   WriteSelectors(json, "ipAddressPoolSelectors", advertisement.ip_address_pool_selectors);

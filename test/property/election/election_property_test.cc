@@ -2,6 +2,8 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@ struct Cluster {
   std::vector<model::Endpoint> endpoints;
   net::IpAddress address;
   model::TrafficPolicy policy = model::TrafficPolicy::kCluster;
+  config::FailBackDelay fail_back{};
 };
 
 Cluster AnyCluster() {
@@ -35,20 +38,33 @@ Cluster AnyCluster() {
       cluster.endpoints.push_back({.node = node.name, .can_serve = *rc::gen::arbitrary<bool>()});
     }
   }
+  cluster.fail_back = *rc::gen::element(config::FailBackDelay{}, config::kNeverFailBack);
   cluster.address = net::Ipv4Address(*rc::gen::arbitrary<std::uint32_t>());
   cluster.policy = *rc::gen::element(model::TrafficPolicy::kCluster, model::TrafficPolicy::kLocal);
+  for (Speaker& speaker : cluster.speakers) {
+    if (*rc::gen::weightedElement<bool>({{2, false}, {1, true}})) {
+      speaker.claims = std::make_shared<const Claims>(
+          Claims{{.address = AddressKeyOf(cluster.address), .epoch = *rc::gen::inRange(1U, 4U)}});
+    }
+  }
   return cluster;
+}
+
+std::uint32_t EpochOf(const Cluster& cluster, std::string_view node) {
+  const auto it = std::ranges::find(cluster.speakers, node, &Speaker::node);
+  return it == cluster.speakers.end() || !it->claims ? 0 : it->claims->front().epoch;
 }
 
 Decision Decide(const Cluster& cluster, std::string_view self) {
   const model::Labels labels;
   const std::vector<net::IpAddress> ingress = {cluster.address};
-  const std::vector<config::L2Advertisement> ads(1);
+  const std::vector<config::L2Advertisement> ads = {{.fail_back = cluster.fail_back}};
   const ServiceFacts service{.ingress = ingress,
                              .labels = labels,
                              .traffic_policy = cluster.policy,
                              .endpoints = cluster.endpoints,
-                             .advertisements = ads};
+                             .advertisements = ads,
+                             .own_epoch = EpochOf(cluster, self)};
   return Elect(service, {.nodes = cluster.nodes, .speakers = cluster.speakers}, self);
 }
 

@@ -36,6 +36,8 @@ config::L2Advertisement AnyAdvertisement() {
   }
   advertisement.conflict_policy =
       *rc::gen::element(config::ConflictPolicy::kWarn, config::ConflictPolicy::kStrict);
+  advertisement.fail_back =
+      *rc::gen::element(config::FailBackDelay{}, config::FailBackDelay{1}, config::kNeverFailBack);
   for (int i = *rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, 2}}); i > 0; --i) {
     advertisement.preferences.push_back(
         {.weight = *rc::gen::inRange(1, 4), .preference = AnySelector("disk")});
@@ -99,6 +101,29 @@ void ChangeSpeakers(World& world, std::size_t most) {
   }
 }
 
+// Some of the addresses that its services have, or had.
+std::shared_ptr<const Claims> AnyClaims(const World& world) {
+  Claims claims;
+  for (const Service& service : world.services) {
+    if (*rc::gen::arbitrary<bool>()) {
+      claims.push_back(
+          {.address = AddressKeyOf(service.ingress.front()), .epoch = *rc::gen::inRange(1U, 4U)});
+    }
+  }
+  std::ranges::sort(claims);
+  const auto again = std::ranges::unique(claims, {}, &Claim::address);
+  claims.erase(again.begin(), again.end());
+  return claims.empty() ? nullptr : std::make_shared<const Claims>(std::move(claims));
+}
+
+void ChangeClaims(World& world) {
+  if (world.speakers.empty()) {
+    return;
+  }
+  const auto at = *rc::gen::inRange<std::size_t>(0, world.speakers.size());
+  world.speakers[at].claims = AnyClaims(world);
+}
+
 void ChangeService(Service& service, std::size_t nodes) {
   switch (*rc::gen::inRange(0, 5)) {
     case 0:
@@ -134,19 +159,25 @@ void CheckAll(Elector& elector, World& world) {
   const ClusterFacts cluster{
       .nodes = world.nodes, .speakers = world.speakers, .membership = world.membership};
   elector.SetView(cluster);
+  const auto own = std::ranges::find(world.speakers, kSelf, &Speaker::node);
   for (Service& service : world.services) {
-    const ServiceFacts facts{.ingress = service.ingress,
-                             .labels = service.labels,
-                             .traffic_policy = service.policy,
-                             .may_share_address = service.shared,
-                             .endpoints = service.endpoints,
-                             .advertisements = world.pools[service.pool]};
+    const AddressKey key = AddressKeyOf(service.ingress.front());
+    const ServiceFacts facts{
+        .ingress = service.ingress,
+        .labels = service.labels,
+        .traffic_policy = service.policy,
+        .may_share_address = service.shared,
+        .endpoints = service.endpoints,
+        .advertisements = world.pools[service.pool],
+        .claim_key = *rc::gen::element(AddressKey{0}, key),
+        .own_epoch = own != world.speakers.end() && own->claims ? EpochOf(*own->claims, key) : 0};
     const Decision fresh = Elect(facts, cluster, kSelf);
     const Vote vote = elector.Decide(facts, service.ranking);
     RC_ASSERT(DecisionReasonName(vote.reason) == DecisionReasonName(fresh.reason));
     RC_ASSERT(vote.reason == fresh.reason);
     RC_ASSERT(std::string(vote.winner) ==
               (fresh.winner() == nullptr ? std::string() : *fresh.winner()));
+    RC_ASSERT((vote.epoch > 0) == fresh.tenant);
     RC_ASSERT((vote.interfaces != nullptr) == fresh.announce());
     if (vote.interfaces != nullptr) {
       RC_ASSERT((*vote.interfaces == fresh.interfaces));
@@ -179,7 +210,7 @@ TEST_CASE("Whatever changes, what was remembered says the same as a fresh electi
     CheckAll(elector, world);
     for (int step = 0; step < 12; ++step) {
       for (int i = *rc::gen::inRange(1, 6); i > 0; --i) {
-        switch (*rc::gen::weightedElement<int>({{3, 0}, {6, 1}, {3, 2}, {1, 3}})) {
+        switch (*rc::gen::weightedElement<int>({{3, 0}, {6, 1}, {3, 2}, {1, 3}, {4, 4}})) {
           case 0:
             ChangeNodes(world, most);
             break;
@@ -188,6 +219,9 @@ TEST_CASE("Whatever changes, what was remembered says the same as a fresh electi
             break;
           case 2:
             ChangeService(world.services[*rc::gen::inRange<std::size_t>(0, 5)], most);
+            break;
+          case 4:
+            ChangeClaims(world);
             break;
           default: {
             auto& pool = world.pools[*rc::gen::inRange<std::size_t>(0, 2)];

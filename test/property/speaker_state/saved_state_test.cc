@@ -169,7 +169,8 @@ model::L2AdvertisementResource Advertisement() {
                                                .node_selectors = Selectors(),
                                                .interfaces = Texts(),
                                                .service_selectors = Selectors(),
-                                               .address_conflicts = Text()};
+                                               .address_conflicts = Text(),
+                                               .fail_back = Text()};
   for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
     advertisement.preferred_node_selectors.push_back(
         {.weight = *rc::gen::arbitrary<int>(), .preference = Selector()});

@@ -4,6 +4,7 @@
 /// L2Advertisements of a pool: which count once, which add up, and what they keep.
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -115,6 +116,14 @@ TEST_CASE("Advertisements that are alike count once", "[config]") {
       {"one of them strict", [](Ad&, Ad& b) { b.address_conflicts = "strict"; }, false},
       {"one says warn, which is the default", [](Ad& a, Ad&) { a.address_conflicts = "warn"; },
        true},
+      {"both never fail back", [](Ad& a, Ad& b) { a.fail_back = b.fail_back = "never"; }, true},
+      {"the same delay in other words",
+       [](Ad& a, Ad& b) {
+         a.fail_back = "60s";
+         b.fail_back = "1m";
+       },
+       true},
+      {"one of them never fails back", [](Ad&, Ad& b) { b.fail_back = "never"; }, false},
   }));
   DYNAMIC_SECTION(c.name) {
     L2AdvertisementResource first = Advertisement("1");
@@ -219,6 +228,50 @@ TEST_CASE("What an advertisement says of conflicts", "[config]") {
       REQUIRE(config.remarks.size() == 1);  // not one for each pool
       CHECK_THAT(config.remarks[0], Catch::Contains(c.remark));
       CHECK(config.remarks[0].size() < 200);
+    }
+  }
+}
+
+TEST_CASE("What an advertisement says of failing back", "[config]") {
+  using std::chrono::milliseconds;
+  using std::chrono::seconds;
+  struct Case {
+    const char* name;
+    std::string text;
+    FailBackDelay delay;
+    const char* remark = "";  // empty: none
+  };
+  const auto c = GENERATE(values<Case>({
+      {"nothing", "", {}},
+      {"immediately", "immediately", {}},
+      {"never", "never", kNeverFailBack},
+      {"minutes", "5m", seconds(300)},
+      {"several units", "1h0m1.5s", milliseconds(3'601'500)},
+      {"less than a second", "20ms", milliseconds(20)},
+      {"no time at all", "0", {}},
+      {"longer than can be counted", "99999999h", kNeverFailBack},
+      {"another case", "Never", {}, "annotation stentor.io/fail-back: \"Never\" is neither"},
+      {"a number without a unit", "5", {}, "\"5\" is neither immediately nor never nor a duration"},
+      {"a time that is over", "-1s", {}, "\"-1s\" is neither"},
+      {"what only abseil takes for a duration", "inf", {}, "\"inf\" is neither"},
+      {"a space too many", " 5m", {}, "\" 5m\" is neither"},
+      {"far too much", std::string(100'000, 'x'), {}, "xxx\" is neither"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    L2AdvertisementResource resource = Advertisement("ad");
+    resource.fail_back = c.text;
+    const Config config = Parsed({resource});
+    for (const Pool& pool : config.pools) {
+      REQUIRE(pool.l2_advertisements.size() == 1);
+      CHECK(pool.l2_advertisements[0].fail_back == c.delay);
+    }
+    if (std::string(c.remark).empty()) {
+      CHECK(config.remarks.empty());
+    } else {
+      REQUIRE(config.remarks.size() == 1);  // not one for each pool
+      CHECK_THAT(config.remarks[0], Catch::Contains(c.remark));
+      CHECK_THAT(config.remarks[0], Catch::EndsWith("it counts as immediately"));
+      CHECK(config.remarks[0].size() < 220);
     }
   }
 }

@@ -6,6 +6,8 @@
 /// 10.20.30.1, which iris2 wins by hash.
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,14 +57,25 @@ struct World {
                                             {.node = "iris2", .can_serve = true}};
   std::vector<config::L2Advertisement> ads = std::vector<config::L2Advertisement>(1);
 
+  /// `node` claims the first address.
+  void Claim(std::string_view node, std::uint32_t epoch) {
+    const auto it = std::ranges::find(speakers, node, &Speaker::node);
+    it->claims = std::make_shared<const Claims>(
+        Claims{{.address = AddressKeyOf(ingress.front()), .epoch = epoch}});
+  }
+
   /// What the speaker on `self` decides; what Elector says must be the same.
   [[nodiscard]] Decision For(std::string_view self) const {
-    const ServiceFacts service{.ingress = ingress,
-                               .labels = labels,
-                               .traffic_policy = policy,
-                               .may_share_address = shared,
-                               .endpoints = endpoints,
-                               .advertisements = ads};
+    const auto own = std::ranges::find(speakers, self, &Speaker::node);
+    const bool claims = own != speakers.end() && own->claims && !ingress.empty();
+    const ServiceFacts service{
+        .ingress = ingress,
+        .labels = labels,
+        .traffic_policy = policy,
+        .may_share_address = shared,
+        .endpoints = endpoints,
+        .advertisements = ads,
+        .own_epoch = claims ? EpochOf(*own->claims, AddressKeyOf(ingress[0])) : 0};
     const ClusterFacts cluster{.nodes = nodes,
                                .speakers = speakers,
                                .ignore_exclude_label = ignore_exclude,
@@ -75,6 +88,7 @@ struct World {
       const Vote vote = elector.Decide(service, ranking);
       CHECK(vote.reason == decision.reason);
       CHECK(std::string(vote.winner) == (decision.winner() ? *decision.winner() : ""));
+      CHECK((vote.epoch > 0) == decision.tenant);
       if (decision.announce()) {
         REQUIRE(vote.interfaces != nullptr);
         CHECK(*vote.interfaces == decision.interfaces);

@@ -130,7 +130,7 @@ TEST_CASE("Pools and advertisements are decoded", "[codec]") {
   CHECK(pool->service_selectors[0].Matches({{"k", "v"}}));
 
   const auto advertisement = DecodeL2Advertisement(Parse(R"({"metadata":{"name":"a",
-    "annotations":{"stentor.io/address-conflicts":"strict","other":"warn"}},
+    "annotations":{"stentor.io/address-conflicts":"strict","stentor.io/fail-back":"5m"}},
     "spec":{"ipAddressPools":["p"],"interfaces":["eth0"],
     "nodeSelectors":[{"matchExpressions":[{"key":"z","operator":"Exists"}]}],
     "preferredNodeSelectors":[{"weight":10,"preference":{"matchLabels":{"q":"r"}}}]}})"));
@@ -141,9 +141,11 @@ TEST_CASE("Pools and advertisements are decoded", "[codec]") {
   REQUIRE(advertisement->preferred_node_selectors.size() == 1);
   CHECK(advertisement->preferred_node_selectors[0].weight == 10);
   CHECK(advertisement->address_conflicts == "strict");
+  CHECK(advertisement->fail_back == "5m");
   const auto bare = DecodeL2Advertisement(Parse(R"({"metadata":{"name":"a","annotations":null}})"));
   REQUIRE(bare.ok());
   CHECK(bare->address_conflicts.empty());
+  CHECK(bare->fail_back.empty());
 }
 
 TEST_CASE("Label selectors are kept as they are written", "[codec]") {

@@ -88,7 +88,8 @@ inline SavedState ExampleState() {
        .interfaces = {"eth0", "eth1"},
        .service_selectors = {ExampleSelector()},
        .preferred_node_selectors = {{.weight = 50, .preference = ExampleSelector()}},
-       .address_conflicts = "strict"}};
+       .address_conflicts = "strict",
+       .fail_back = "5m"}};
   state.address_pools = {{.key = {"ns", "older"},
                           .protocol = "layer2",
                           .addresses = {"198.51.100.0/24"},
