@@ -115,6 +115,7 @@ std::vector<Speaker> Members::Speakers() const {
 }
 
 void Members::OnReadable() {
+  draining_ = true;
   socket_->Drain(
       [this](const net::IpAddress& source, Bytes bytes) {
         const Actions actions = membership_.OnDatagram(loop_.Now(), source, bytes);
@@ -126,6 +127,14 @@ void Members::OnReadable() {
       [this](const net::IpAddress& destination, Bytes quoted) {
         Carry(membership_.OnUnreachable(loop_.Now(), destination, quoted));
       });
+  draining_ = false;
+  TellClaimsChanged();
+}
+
+void Members::TellClaimsChanged() {
+  if (!draining_ && std::exchange(claims_changed_, false)) {
+    handlers_.on_claims();
+  }
 }
 
 void Members::Carry(const Actions& actions) {
@@ -145,8 +154,10 @@ void Members::Carry(const Actions& actions) {
   if (actions.macs_changed) {
     handlers_.on_macs();
   }
+  claims_changed_ |= actions.claims_changed;
   if (actions.view_changed) {
     // Not posted: whoever takes over does it in the same turn of the loop.
+    claims_changed_ = false;  // looked at as well
     handlers_.on_view();
   }
   lost_since_.reset();
@@ -157,6 +168,7 @@ void Members::Carry(const Actions& actions) {
   if (leaving_ && membership_.LeaveComplete()) {
     handlers_.on_left();
   }
+  TellClaimsChanged();
   ArmTimer();
 }
 

@@ -33,7 +33,10 @@ struct MembersOptions {
 };
 
 struct MembersHandlers {
-  std::function<void()> on_view;            ///< Ready() or Speakers() is not what it was.
+  std::function<void()> on_view;  ///< Ready() or Speakers() is not what it was.
+  /// Only what speakers claim is not what it was (this one's included). Nobody waits for it: it may
+  /// be looked at later, together with others. Once for all datagrams that arrived together.
+  std::function<void()> on_claims;
   std::function<void()> on_rival;           ///< Announce again: Actions::rival_met.
   std::function<void()> on_macs;            ///< PeerMacs() is not what it was.
   std::function<void()> on_unknown_sender;  ///< Somebody is not on the list of speakers (yet).
@@ -86,6 +89,7 @@ class Members {
 
  private:
   void OnReadable();
+  void TellClaimsChanged();
   void Carry(const Actions& actions);
   void ArmTimer();
   void Tell(const Change& change) const;
@@ -100,6 +104,8 @@ class Members {
   std::optional<TimePoint> lost_since_;
   YieldReasons yields_ = kYieldsNothing;
   bool leaving_ = false;
+  bool draining_ = false;        // more of what arrived comes at once
+  bool claims_changed_ = false;  // and nobody has been told
   std::optional<MembershipSocket> socket_;
   std::unique_ptr<io::DescriptorWatch> watch_;
   io::Timer timer_;

@@ -194,7 +194,13 @@ SegmentHandlers SpeakerApp::OnSegment() {
 
 MembersHandlers SpeakerApp::OnMembers() {
   return {.on_view = [this] { Reconcile(); },
-          .on_rival = [this] { segment_.AnnounceAgain(); },
+          .on_claims = [this] { ScheduleReconcile(); },
+          // What the rival claims comes first: what is its own now is not announced again.
+          .on_rival =
+              [this] {
+                announce_again_ = true;
+                ScheduleReconcile();
+              },
           .on_macs =
               [this] {
                 // Not at once: this may come before frames are read.
@@ -251,6 +257,7 @@ void SpeakerApp::OnLinks() {
 
 // With ten thousand Services a look at all that is announced takes long enough to make heartbeats
 // late where it is taken after each of many changes: changes that come fast are taken together.
+// Those of claims are too: who claims an address is who wins it anyway.
 void SpeakerApp::ScheduleReconcile() {
   if (std::exchange(reconcile_scheduled_, true)) {
     return;
@@ -291,6 +298,9 @@ void SpeakerApp::Reconcile() {
   const std::vector<OwnershipChange> changes = reconciler_.Reconcile(context_.loop.Now());
   TellSegment();
   segment_.SetPaused(false);
+  if (std::exchange(announce_again_, false)) {
+    segment_.AnnounceAgain();
+  }
   ArmReconcile();
   CountOwners(changes);
   for (const OwnershipChange& change : changes) {

@@ -103,6 +103,7 @@ class SpeakerApp {
   bool was_ready_ = false;
   bool was_saved_ = false;
   bool reconcile_scheduled_ = false;
+  bool announce_again_ = false;  // after the next elections
   bool stopping_ = false;
   std::uint64_t announced_revision_ = 0;
   std::optional<std::uint64_t> shown_revision_;  // of what was told; none: not all was
@@ -116,7 +117,7 @@ class SpeakerApp {
   io::Timer stop_timer_;
   io::Timer reconcile_timer_;  // Reconciler::NextDeadline()
   io::Timer pace_timer_;
-  TimePoint next_reconcile_;  // for what the API tells
+  TimePoint next_reconcile_;  // for what the API tells, and what others claim
   io::Lifetime lifetime_;
 };
 

@@ -35,4 +35,40 @@ std::uint32_t EpochOf(const Claims& claims, AddressKey address) {
   return it == claims.end() || it->address != address ? 0 : it->epoch;
 }
 
+Claims Difference(const Claims& before, const Claims& after) {
+  Claims changes;
+  auto old = before.begin();
+  for (const Claim& claim : after) {
+    for (; old != before.end() && old->address < claim.address; ++old) {
+      changes.push_back({.address = old->address, .epoch = 0});
+    }
+    const bool known = old != before.end() && old->address == claim.address;
+    if (!known || old->epoch != claim.epoch) {
+      changes.push_back(claim);
+    }
+    old += known ? 1 : 0;
+  }
+  for (; old != before.end(); ++old) {
+    changes.push_back({.address = old->address, .epoch = 0});
+  }
+  return changes;
+}
+
+Claims Changed(const Claims& before, const Claims& changes) {
+  Claims after;
+  after.reserve(before.size() + changes.size());
+  auto old = before.begin();
+  for (const Claim& change : changes) {
+    for (; old != before.end() && old->address < change.address; ++old) {
+      after.push_back(*old);
+    }
+    old += old != before.end() && old->address == change.address ? 1 : 0;
+    if (change.epoch != 0) {
+      after.push_back(change);
+    }
+  }
+  after.insert(after.end(), old, before.end());
+  return after;
+}
+
 }  // namespace stentor::speaker

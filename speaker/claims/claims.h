@@ -40,4 +40,11 @@ inline constexpr std::size_t kMaxClaims = 20'000;
 /// The epoch of the claim of `address`, by binary search; 0 where there is none.
 [[nodiscard]] std::uint32_t EpochOf(const Claims& claims, AddressKey address);
 
+/// What makes `after` of `before`: its claims that are new or have another epoch, and with an epoch
+/// of 0 those that are gone. Sorted by address.
+[[nodiscard]] Claims Difference(const Claims& before, const Claims& after);
+
+/// `before` with such changes; what an epoch of 0 takes away need not be there. Both sorted.
+[[nodiscard]] Claims Changed(const Claims& before, const Claims& changes);
+
 }  // namespace stentor::speaker

@@ -30,17 +30,29 @@ Vote Elector::Decide(const ServiceFacts& service, Ranking& ranking) {
   if (service.ingress.empty()) {
     return {.reason = DecisionReason::kNoAddress};
   }
-  if (!AnyCanServe(service)) {
+  const bool can_serve = AnyCanServe(service);
+  if (!can_serve && service.own_epoch == 0) {
     return {.reason = DecisionReason::kNoServingEndpoint};
   }
   PoolView& pool = ViewOf(service.advertisements);
   Electorate& electorate = pool.whole != nullptr ? *pool.whole : ElectorateOf(pool, service);
+  Vote vote;
+  if (claims_count_) {
+    vote.fail_back = electorate.fail_back;
+  }
   if (!pool.selective) {
     pool.whole = &electorate;
-  } else if (service.may_share_address && std::ranges::any_of(matching_, [&](std::uint32_t i) {
-               return !service.advertisements[i].service_selectors.empty();
-             })) {
-    return {.reason = DecisionReason::kSharedIpWithServiceSelector};
+  }
+  if (!can_serve) {
+    vote.reason = DecisionReason::kNoServingEndpoint;
+    return vote;
+  }
+  if (pool.selective && service.may_share_address &&
+      std::ranges::any_of(matching_, [&](std::uint32_t i) {
+        return !service.advertisements[i].service_selectors.empty();
+      })) {
+    vote.reason = DecisionReason::kSharedIpWithServiceSelector;
+    return vote;
   }
 
   address_ = &service.ingress.front();
@@ -48,10 +60,8 @@ Vote Elector::Decide(const ServiceFacts& service, Ranking& ranking) {
   const NodeId first = service.traffic_policy == model::TrafficPolicy::kLocal
                            ? LocalWinner(service, *electorate.domain, ranking)
                            : Winner(*electorate.domain, ranking);
-  Vote vote;
   NodeId winner = first;
-  if (claims_count_ && electorate.fail_back > config::FailBackDelay::zero()) {
-    vote.fail_back = electorate.fail_back;
+  if (vote.fail_back > config::FailBackDelay::zero()) {
     const Tenant tenant = FindTenant(service, *electorate.domain, first);
     winner = tenant.epoch > 0 ? tenant.id : first;
     vote.epoch = tenant.epoch;

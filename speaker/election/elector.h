@@ -38,9 +38,11 @@ struct Vote {
   std::string_view winner = {};                 ///< Empty where no node can.
   const InterfaceChoice* interfaces = nullptr;  ///< Of this node; set where it announces.
   config::ConflictPolicy conflict_policy = config::ConflictPolicy::kWarn;  ///< Where it announces.
-  config::FailBackDelay fail_back{};  ///< FailBackOf(); 0 where nobody claims: without membership.
-  std::uint32_t epoch = 0;            ///< Of the claim by which the winner won; 0: by the order.
-  std::string_view first = {};        ///< Who would win if nobody claimed it.
+  /// FailBackOf(); 0 where nobody claims: without membership. Not looked at where no endpoint can
+  /// serve and this node claims nothing.
+  config::FailBackDelay fail_back{};
+  std::uint32_t epoch = 0;      ///< Of the claim by which the winner won; 0: by the order.
+  std::string_view first = {};  ///< Who would win if nobody claimed it.
 
   [[nodiscard]] bool announce() const noexcept { return reason == DecisionReason::kAnnounced; }
 };
@@ -69,6 +71,9 @@ class Elector {
   /// What elections are held with from now on. `cluster.nodes` and the advertisements given to
   /// Decide() must stay as they are until the next call; a node's name occurs once.
   void SetView(const ClusterFacts& cluster);
+  /// The same view, with what `cluster.speakers` claim now, and nothing else of `cluster`. Votes
+  /// stay valid.
+  void SetClaims(const ClusterFacts& cluster);
 
   /// As Elect(service, cluster, self). Needs a view.
   [[nodiscard]] Vote Decide(const ServiceFacts& service, Ranking& ranking);
@@ -137,7 +142,6 @@ class Elector {
 
   void NumberNodes();
   void FindUsable(const ClusterFacts& cluster);
-  void NoteClaims(const ClusterFacts& cluster);
   [[nodiscard]] PoolView& ViewOf(std::span<const config::L2Advertisement> advertisements);
   // matching_ becomes the indexes of the advertisements that are for the Service.
   [[nodiscard]] Electorate& ElectorateOf(PoolView& pool, const ServiceFacts& service);

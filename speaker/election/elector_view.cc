@@ -29,7 +29,7 @@ void Elector::SetView(const ClusterFacts& cluster) {
   nodes_ = cluster.nodes;
   NumberNodes();
   FindUsable(cluster);
-  NoteClaims(cluster);
+  SetClaims(cluster);
 }
 
 // A number goes to another name only when no domain knows it any more, and so no ranking that is
@@ -101,7 +101,7 @@ void Elector::FindUsable(const ClusterFacts& cluster) {
   }
 }
 
-void Elector::NoteClaims(const ClusterFacts& cluster) {
+void Elector::SetClaims(const ClusterFacts& cluster) {
   claims_count_ = cluster.membership;
   if (!claims_count_ || std::ranges::none_of(cluster.speakers, [](const Speaker& speaker) {
         return speaker.claims != nullptr;

@@ -10,7 +10,7 @@ namespace stentor::speaker {
 namespace {
 
 constexpr std::uint16_t kMagic = 0x5374;  // "St"
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kWatchedFlag = 1;
 
 bool IsKind(std::uint8_t value) {
@@ -29,7 +29,7 @@ bool IsAboutClaims(MessageKind kind) {
 }
 
 void EncodeClaims(const ClaimsPart& about, ByteWriter& out) {
-  out.U64(about.digest).U16(about.part).U16(about.part_count);
+  out.U64(about.digest).U64(about.base).U16(about.part).U16(about.part_count);
   out.U8(static_cast<std::uint8_t>(about.claims.size()));
   for (const Claim& claim : about.claims) {
     out.U64(claim.address).U32(claim.epoch);
@@ -46,6 +46,7 @@ std::size_t LeastClaims(const ClaimsPart& about) {
 
 bool DecodeClaims(ByteReader& in, MessageKind kind, ClaimsPart& about) {
   about.digest = in.U64();
+  about.base = in.U64();
   about.part = in.U16();
   about.part_count = in.U16();
   const std::size_t count = in.U8();
@@ -59,7 +60,8 @@ bool DecodeClaims(ByteReader& in, MessageKind kind, ClaimsPart& about) {
   for (std::size_t i = 0; i < count; ++i) {
     const AddressKey address = in.U64();
     const std::uint32_t epoch = in.U32();
-    if (!in.ok() || epoch == 0 || (i > 0 && address <= about.claims.back().address)) {
+    if (!in.ok() || (epoch == 0 && about.base == 0) ||
+        (i > 0 && address <= about.claims.back().address)) {
       return false;
     }
     about.claims.push_back({.address = address, .epoch = epoch});

@@ -14,7 +14,8 @@
 ///
 /// and, where it is about somebody's claims (kRelayedAnswer, kClaimsRequest, kClaims):
 ///
-///   digest(8)  part(2)  part count(2)  claim count(1)  claims (12 each: address key(8)  epoch(4))
+///   digest(8)  base(8)  part(2)  part count(2)  claim count(1)
+///   claims (12 each: address key(8)  epoch(4))
 ///
 /// Integers are in network order. A datagram without notes and MACs, from a node with a name of 10
 /// octets, has 112 octets. Of the flags, bit 0 is `watched`; others are sent as 0 and not looked
@@ -42,7 +43,7 @@ inline constexpr std::size_t kMaxNotes = 40;
 /// A speaker that announces from more tells the lowest ones.
 inline constexpr std::size_t kMaxMacs = 16;
 /// Claims are told in parts, all but the last of which have so many.
-inline constexpr std::size_t kClaimsPerPart = 76;
+inline constexpr std::size_t kClaimsPerPart = 75;
 inline constexpr std::size_t kMaxClaimsParts = (kMaxClaims + kClaimsPerPart - 1) / kClaimsPerPart;
 
 /// Random at each start of a speaker.
@@ -93,12 +94,13 @@ struct Note {
   friend bool operator==(const Note&, const Note&) = default;
 };
 
-/// A part of a member's claims, or what is asked of them.
+/// A part of a member's claims, or of what has changed of them; or what is asked of them.
 struct ClaimsPart {
   std::uint64_t digest = 0;      ///< Of all of them; 0: it claims nothing.
+  std::uint64_t base = 0;        ///< Of those before the change, or that the asker knows; 0: none.
   std::uint16_t part = 0;        ///< Number of this part; of a request: the first one asked for.
   std::uint16_t part_count = 0;  ///< Only in kClaims.
-  Claims claims;                 ///< Only in kClaims.
+  Claims claims;  ///< Only in kClaims. Where there is a base, an epoch of 0 takes one away.
 
   friend bool operator==(const ClaimsPart&, const ClaimsPart&) = default;
 };
@@ -135,7 +137,8 @@ struct Body {
 /// kClaimsPerPart claims.
 [[nodiscard]] std::vector<std::byte> EncodeBody(const Body& body);
 /// Reads the opened part; any bytes. Nothing where it is malformed: short, long, of an unknown
-/// kind, or with claims that are not sorted, without an epoch, or not as many as there must be.
+/// kind, or with claims that are not sorted, without an epoch (unless there is a base), or not as
+/// many as there must be.
 /// Unknown yields are kept, so that later versions may add some.
 [[nodiscard]] std::optional<Body> DecodeBody(Bytes plaintext);
 

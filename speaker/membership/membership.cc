@@ -2,6 +2,7 @@
 #include "speaker/membership/membership.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/base/check.h"
@@ -162,7 +163,7 @@ Actions Membership::SetLocalState(TimePoint now, YieldReasons yields) {
     return actions;
   }
   yields_ = yields;
-  ++incarnation_;  // who hears of it from others knows what is newer
+  NoteIncarnation();  // who hears of it from others knows what is newer
   ViewChanged(now, nullptr, actions);
   if (phase_ != Phase::kNew && leave_ == LeaveState::kNo) {
     TellAll(now, {}, actions);
@@ -298,7 +299,7 @@ void Membership::Hold(TimePoint now) {
 void Membership::BecomeReady(TimePoint now, Actions& actions) {
   phase_ = Phase::kReady;
   paused_ = false;
-  ++incarnation_;
+  NoteIncarnation();
   actions.changes.push_back({.kind = ChangeKind::kReady, .node = node_});
   ViewChanged(now, nullptr, actions);
   TellAll(now, {}, actions);
@@ -312,6 +313,7 @@ void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actio
   peer.asked_at.reset();
   peer.unseen_since.reset();
   actions.rival_met |= (peer.yields & kYieldHolding) == 0;
+  PublishClaims(now);  // with the first word of ours it may become ready
   actions.changes.push_back(ChangeOf(kind, peer));
   ViewChanged(now, &peer, actions);
   if (!peer.greet) {
@@ -377,6 +379,11 @@ void Membership::ViewChanged(TimePoint now, Peer* peer, Actions& actions) {
   ChooseObservers();
   ++view_version_;
   actions.view_changed = true;
+}
+
+// Who hears of us from others knows by it what is newer. It stays at its greatest.
+void Membership::NoteIncarnation() {
+  incarnation_ += incarnation_ < std::numeric_limits<std::uint32_t>::max() ? 1 : 0;
 }
 
 YieldReasons Membership::LocalYields() const noexcept {

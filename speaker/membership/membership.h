@@ -14,7 +14,8 @@
 ///   Carry(membership.OnDatagram(now, source, bytes));    // for each datagram received
 ///   Carry(membership.Poll(now));                         // when NextDeadline() has come
 ///   // Carry(): sends actions.send, logs actions.changes, and holds the elections again where
-///   // actions.view_changed; the election's inputs are Ready() and AliveMembers().
+///   // actions.view_changed (and soon where actions.claims_changed); the election's inputs are
+///   // Ready() and AliveMembers().
 ///
 /// Where both a datagram and the deadline are due, the datagrams come first.
 ///
@@ -34,6 +35,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "common/base/bytes.h"
@@ -122,11 +124,13 @@ struct OutgoingDatagram {
 struct Actions {
   std::vector<OutgoingDatagram> send;
   std::vector<Change> changes;
-  bool view_changed = false;  ///< Ready() or AliveMembers() is not what it was.
-  bool macs_changed = false;  ///< PeerMacs() is not what it was.
-  bool rival_met = false;     ///< A speaker that may have announced without us is back, or has let
-                              ///< go of what we claim too: what stays ours after the elections has
-                              ///< to be announced again.
+  bool view_changed = false;    ///< Ready(), or who lives or yields, is not what it was.
+  bool claims_changed = false;  ///< What a living member claims is not what it was. Elections may
+                                ///< be held later for it: who claims an address has won it.
+  bool macs_changed = false;    ///< PeerMacs() is not what it was.
+  bool rival_met = false;  ///< A speaker that may have announced without us is back, or has let
+                           ///< go of what we claim too: what stays ours after the elections has
+                           ///< to be announced again.
   std::optional<MembershipDrop> dropped;  ///< OnDatagram() only; also counted in drops().
 };
 
@@ -165,14 +169,16 @@ class Membership {
   [[nodiscard]] Actions SetLocalMacs(TimePoint now, const std::set<net::MacAddress>& macs);
 
   /// Replaces what this speaker claims (sorted, each address once, with an epoch; at most
-  /// kMaxClaims are taken), and tells the others: at once, but no more than once a heartbeat. To be
+  /// kMaxClaims are taken), and tells the others: at once, but no more than once a heartbeat, and
+  /// less often what takes many datagrams or goes to many. To be
   /// called after each time that the elections were held, also where nothing changed. Not taken
   /// while it is not Ready(): what it claimed before a pause stands until it knows what the others
   /// claim now.
   [[nodiscard]] Actions SetClaims(TimePoint now, Claims claims);
 
-  /// The highest epoch that is known of a claim of `address`: of this speaker, and of all listed
-  /// ones as last heard, also where they are dead. 0 for none. Who claims anew takes a higher one.
+  /// The highest epoch of a claim of `address` that was ever heard of, of anybody; below the
+  /// greatest number, since who claims anew takes the next one. 0 for none. What nobody claims any
+  /// more is forgotten only where that would be too many addresses.
   [[nodiscard]] std::uint32_t HighestEpoch(AddressKey address) const;
 
   /// Whether what all living members claim is known, and not only its digest.
@@ -218,7 +224,7 @@ class Membership {
   /// False where there is no secret: worth a warning at start.
   [[nodiscard]] bool authenticated() const noexcept { return keyring_.authenticated(); }
 
-  /// Grows each time that `Actions::view_changed` was set.
+  /// Grows each time that `Actions::view_changed` or `claims_changed` was set.
   [[nodiscard]] std::uint64_t view_version() const noexcept { return view_version_; }
 
   /// Dropped datagrams, indexed by MembershipDrop.
@@ -299,21 +305,36 @@ class Membership {
   void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
   void CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions);
 
-  // claims_exchange.cc: who claims what
-  void LetGo(TimePoint now, const std::shared_ptr<const Claims>& next, Actions& actions);
+  // claims_telling.cc: what this speaker claims
+  using SharedClaims = std::shared_ptr<const Claims>;
+  struct ToldClaims {
+    std::uint64_t digest = 0;
+    SharedClaims claims;  // null: none
+  };
+  void PublishClaims(TimePoint now);
+  [[nodiscard]] bool Published() const { return claims_ == history_.back().claims; }
+  [[nodiscard]] const ToldClaims* ToldWith(std::uint64_t digest) const;
+  void NoteEpochs(const Claims& changes);
+  void NoteIncarnation();
+  void LetGo(TimePoint now, const Claims& changes, Actions& actions);
+  void AnswerClaimsRequest(TimePoint now, Peer& from, const ClaimsPart& asked, Actions& actions);
+  void SendClaims(Peer& peer, const Note& about, ClaimsPart what, const Claims& claims,
+                  Actions& actions);
+  void TellClaims(TimePoint now, Actions& actions);
+  void Greet(TimePoint now, Actions& actions);
+
+  // claims_exchange.cc: what others claim
   void ForgetClaims(TimePoint now, Peer& peer, bool restarted);
   void SetToldClaims(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions);
-  void SetKnownClaims(TimePoint now, Peer& peer, std::shared_ptr<const Claims> claims,
+  void SetKnownClaims(TimePoint now, Peer& peer, std::uint64_t digest, SharedClaims claims,
                       Actions& actions);
   void RequestClaims(TimePoint now, Peer& peer, Actions& actions);
   void OnClaimsRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
   [[nodiscard]] std::optional<MembershipDrop> OnClaims(TimePoint now, const Body& body,
                                                        Actions& actions);
   [[nodiscard]] bool MayBeRival(TimePoint now, const Peer& peer) const;
-  void SendClaims(Peer& peer, const Note& about, std::uint64_t digest, const Claims& claims,
-                  std::size_t first, Actions& actions);
-  void TellClaims(TimePoint now, Actions& actions);
-  void Greet(TimePoint now, Actions& actions);
+  [[nodiscard]] std::optional<MembershipDrop> TakePart(TimePoint now, Peer& peer,
+                                                       const ClaimsPart& part, Actions& actions);
 
   // send.cc: everything that leaves
   void Seal(Peer& peer, Body body, Actions& actions);
@@ -341,10 +362,16 @@ class Membership {
   std::uint32_t incarnation_ = 1;
   YieldReasons yields_ = kYieldsNothing;
   std::vector<net::MacAddress> macs_;
-  std::shared_ptr<const Claims> claims_;  // null: none
-  std::uint64_t claims_digest_ = 0;
-  TimePoint next_claims_told_{};  // not before
+  SharedClaims claims_;                 // null: none
+  std::vector<ToldClaims> history_{1};  // what was told of them, the last one last
+  std::uint64_t claims_digest_ = 0;     // of what was told last
+  std::uint64_t base_digest_ = 0;       // of what TellClaims() told last
+  TimePoint next_claims_published_{};   // not before
+  TimePoint next_claims_told_{};        // not before
   bool claims_untold_ = false;
+  bool release_untold_ = false;                           // of what was claimed before
+  std::unordered_map<AddressKey, std::uint32_t> epochs_;  // the highest one heard of
+  std::size_t epochs_in_use_ = 0;                         // when it was last looked which are
   Peers peers_;
   std::map<MemberId, Peer*> peers_by_id_;
   std::uint64_t counter_floor_ = 0;  // no peer's send counter may start below: see Peer::sent

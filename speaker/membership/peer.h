@@ -70,7 +70,11 @@ struct PeerClaims {
   std::uint64_t told = 0;
   std::uint64_t known_digest = 0;       // of:
   std::shared_ptr<const Claims> known;  // null: none
-  std::vector<Claims> parts;            // of what is told, by number; empty: not here yet
+  // What is asked for. It may be overtaken meanwhile: what comes is complete all the same, and a
+  // little is missing then, where all would be if one began anew with each change.
+  std::uint64_t wanted = 0;
+  std::uint64_t wanted_base = 0;
+  std::vector<Claims> parts;  // of what is wanted, by number; empty: not here yet
   bool missed = false;  // others were told since those that are known, and came to be known never
   TimePoint next_request{};
   std::uint32_t unanswered_requests = 0;  // since the last part that was news
@@ -100,7 +104,6 @@ struct Peer {
   std::uint16_t yields = 0;
   std::vector<net::MacAddress> macs;  // that it announced from when it was last heard
   PeerClaims claims;
-  bool claims_owed = false;        // it is to be told what we claim, whether it watches us or not
   TimePoint next_claims_answer{};  // to what it asks of claims, its own or others'
   bool greet = false;  // it hears that we see its new boot once the elections have been held
   bool fresh = false;  // has echoed a challenge since we last had a reason to doubt it

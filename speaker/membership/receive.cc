@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <limits>
 #include <utility>
 
 #include "speaker/membership/membership.h"
@@ -18,6 +17,10 @@ using std::chrono_literals::operator""min;
 
 // A key that differs is said once in so long for each node: strangers can cause it.
 constexpr Duration kKeyReportInterval = 10min;
+
+// Nobody knows a later incarnation of ours than we do, unless something has gone wrong; one that is
+// far ahead would bring ours to its end.
+constexpr std::uint32_t kMostAhead = 1U << 16U;
 
 bool Lists(const Peer& peer, const net::IpAddress& address) {
   return std::find(peer.addresses.begin(), peer.addresses.end(), address) != peer.addresses.end();
@@ -315,10 +318,11 @@ bool Membership::AnybodyClaims() const {
 
 void Membership::OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions) {
   if (note.boot != boot_ || note.state == NoteState::kAlive || note.incarnation < incarnation_ ||
-      note.incarnation == std::numeric_limits<std::uint32_t>::max()) {
+      note.incarnation - incarnation_ > kMostAhead) {
     return;
   }
-  incarnation_ = note.incarnation + 1;
+  incarnation_ = note.incarnation;
+  NoteIncarnation();
   actions.rival_met |= note.state == NoteState::kDead;
   TellAll(now, {}, actions);
 }

@@ -63,6 +63,9 @@ Actions Membership::Poll(TimePoint now) {
     AskEverybody(now, actions);
     TellAll(now, std::move(told), actions);
   }
+  if (!Published() && now >= next_claims_published_) {
+    PublishClaims(now);
+  }
   if (claims_untold_ && now >= next_claims_told_) {
     TellClaims(now, actions);
   }
@@ -254,6 +257,9 @@ std::optional<TimePoint> Membership::NextDeadline() const {
   TimePoint next = std::min(next_heartbeat_, next_peer_deadline_);
   if (phase_ == Phase::kHolding) {
     next = std::min(next, hold_until_);
+  }
+  if (!Published()) {
+    next = std::min(next, next_claims_published_);
   }
   if (claims_untold_) {
     next = std::min(next, next_claims_told_);

@@ -4,6 +4,8 @@
 /// What the reconciler is told, and which elections that makes due.
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <utility>
 
 #include "speaker/reconcile/reconciler.h"
@@ -18,6 +20,10 @@ constexpr std::string_view kAllowSharedIpLegacy = "metallb.universe.tf/allow-sha
 bool IsOfClass(const model::Service& service, const std::string& wanted) {
   return wanted.empty() ? !service.load_balancer_class.has_value()
                         : service.load_balancer_class == wanted;
+}
+
+bool SameButClaims(const Speaker& a, const Speaker& b) {
+  return a.node == b.node && a.yields == b.yields;
 }
 
 }  // namespace
@@ -45,8 +51,8 @@ void Reconciler::UpsertService(const model::Service& service) {
     entry.pool.reset();
   }
   if (entry.claim_key != 0 && (ingress.empty() || ingress.front() != entry.ingress.front())) {
-    tenancies_.Release(entry.claim_key, service.key);
-    entry.claim_key = 0;
+    moved_.emplace_back(entry.claim_key, service.key);
+    SetClaimKey(service.key, entry, 0);
   }
   entry.uid = service.uid;
   entry.mine = service.IsLoadBalancer() && IsOfClass(service, options_.load_balancer_class);
@@ -144,11 +150,46 @@ void Reconciler::SetSpeakers(std::vector<Speaker> speakers, bool ready) {
       speaker.claims.reset();
     }
   }
-  if (speakers_ != speakers || ready_ != ready) {
-    speakers_ = std::move(speakers);
+  if (ready_ != ready || !std::ranges::equal(speakers_, speakers, SameButClaims)) {
     speakers_changed_ = true;
     ready_ = ready;
     all_due_ = true;
+  } else {
+    for (std::size_t i = 0; i < speakers.size(); ++i) {
+      if (speakers_[i].claims != speakers[i].claims) {
+        NoteClaims(speakers_[i].claims.get(), speakers[i].claims.get());
+      }
+    }
+  }
+  speakers_ = std::move(speakers);
+}
+
+void Reconciler::NoteClaims(const Claims* before, const Claims* after) {
+  static const Claims kNone;
+  std::vector<Claim> changed;  // an address may be there twice
+  std::ranges::set_symmetric_difference(before != nullptr ? *before : kNone,
+                                        after != nullptr ? *after : kNone,
+                                        std::back_inserter(changed));
+  for (const Claim& claim : changed) {
+    MakeDue(claim.address);
+  }
+  claims_changed_ = true;
+}
+
+void Reconciler::MakeDue(AddressKey address) {
+  for (auto it = by_claim_key_.lower_bound({address, {}});
+       it != by_claim_key_.end() && it->first == address; ++it) {
+    due_.insert(it->second);
+  }
+}
+
+void Reconciler::SetClaimKey(const model::ServiceKey& key, Entry& entry, AddressKey address) {
+  if (entry.claim_key != 0) {
+    by_claim_key_.erase({entry.claim_key, key});
+  }
+  entry.claim_key = address;
+  if (address != 0) {
+    by_claim_key_.emplace(address, key);
   }
 }
 

@@ -19,15 +19,27 @@ void Losses::Note(std::span<const Speaker> speakers, TimePoint now) {
     Seen& seen = it->second;
     if (seen.there && !there.contains(it->first)) {
       seen.there = false;
-      seen.losses.push_back(now);
-      if (seen.losses.size() > kMaxLosses) {
-        seen.losses.erase(seen.losses.begin());
-      }
+      Add(seen, now);
     }
     // What is older cannot count any more, whenever a wait began: waits begin now or later.
     const bool forgotten =
         !seen.there && (seen.losses.empty() || now - seen.losses.back() > kRemembered);
     it = forgotten ? by_node_.erase(it) : std::next(it);
+  }
+}
+
+void Losses::NoteFailure(std::string_view node, TimePoint now) {
+  const auto it = by_node_.find(node);
+  // Of many Services at once it is one.
+  if (it != by_node_.end() && (it->second.losses.empty() || it->second.losses.back() != now)) {
+    Add(it->second, now);
+  }
+}
+
+void Losses::Add(Seen& seen, TimePoint now) {
+  seen.losses.push_back(now);
+  if (seen.losses.size() > kMaxLosses) {
+    seen.losses.erase(seen.losses.begin());
   }
 }
 

@@ -27,6 +27,9 @@ class Losses {
   /// Who is there from now on.
   void Note(std::span<const Speaker> speakers, TimePoint now);
 
+  /// `node`, which is there, could not announce what it was elected for: as good as lost.
+  void NoteFailure(std::string_view node, TimePoint now);
+
   /// `delay`, doubled for each loss of `node` but the first in the hour before `since`.
   [[nodiscard]] Duration Damped(std::string_view node, Duration delay, TimePoint since) const;
 
@@ -35,6 +38,8 @@ class Losses {
     bool there = false;
     std::vector<TimePoint> losses;  // the latest last
   };
+  static void Add(Seen& seen, TimePoint now);
+
   std::map<std::string, Seen, std::less<>> by_node_;
 };
 

@@ -72,6 +72,7 @@ void Reconciler::BeginView() {
     }
   }
   elector_.SetView(Cluster(node_list_));
+  claims_changed_ = false;
 }
 
 void Reconciler::NoteLocalEndpoints(const model::ServiceKey& key, Entry& entry, TimePoint now) {
@@ -97,6 +98,9 @@ std::optional<TimePoint> Reconciler::AwaitsProxyUntil(const Entry& entry, TimePo
 Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entry, TimePoint now) {
   NoteLocalEndpoints(key, entry, now);
   Outcome outcome = Examine(key, entry, now);
+  if (not_taken_.contains(entry.claim_key) && TakeBack(key, entry, outcome, now)) {
+    outcome = Examine(key, entry, now);
+  }
   if (entry.claim_key != 0 && !NoteTenancy(key, entry, outcome, now)) {
     outcome = Examine(key, entry, now);
   }
@@ -120,8 +124,9 @@ Reconciler::Outcome Reconciler::Examine(const model::ServiceKey& key, Entry& ent
     return {.verdict = Verdict::kIpNotAllowed};
   }
   if (entry.claim_key == 0 && StaysIn(**entry.pool)) {
-    entry.claim_key = AddressKeyOf(entry.ingress.front());
+    SetClaimKey(key, entry, AddressKeyOf(entry.ingress.front()));
   }
+  ++elections_;
   Outcome outcome{.verdict = Verdict::kNotElected,
                   .pool = *entry.pool,
                   .vote = elector_.Decide(FactsOf(key, entry, **entry.pool), entry.ranking)};
@@ -146,57 +151,78 @@ Reconciler::Outcome Reconciler::Examine(const model::ServiceKey& key, Entry& ent
   return outcome;
 }
 
+bool Reconciler::TakeBack(const model::ServiceKey& key, const Entry& entry, const Outcome& outcome,
+                          TimePoint now) {
+  const Vote& vote = outcome.vote;
+  if (!ready_ || outcome.verdict != Verdict::kNotElected || vote.winner.empty() || vote.epoch > 0 ||
+      vote.fail_back == config::FailBackDelay::zero()) {
+    return false;
+  }
+  losses_.NoteFailure(vote.winner, now);
+  tenancies_.Win(entry.claim_key, key, options_.highest_epoch);
+  return true;
+}
+
 // Where somebody can announce the Service, whoever wins it claims it, and nobody else does.
 bool Reconciler::NoteTenancy(const model::ServiceKey& key, const Entry& entry,
                              const Outcome& outcome, TimePoint now) {
   const AddressKey address = entry.claim_key;
   const Vote& vote = outcome.vote;
+  const bool stays = vote.fail_back > config::FailBackDelay::zero();
   switch (outcome.verdict) {
     case Verdict::kNotMine:
     case Verdict::kNoAddress:
     case Verdict::kInvalidIp:
     case Verdict::kIpNotAllowed:
-      tenancies_.Release(address, key);
-      return true;
-    case Verdict::kNotReady:
-      tenancies_.AwaitNobody(address);  // what it claimed before a pause stands
+      tenancies_.ReleaseLater(address, key, now);
       return true;
     case Verdict::kNotElected:
-      if (vote.winner.empty()) {
+      if (!vote.winner.empty()) {
+        tenancies_.Lose(address, key);
+        if (vote.epoch > 0) {
+          tenancies_.NoteTaken(address);
+        }
+      } else if (stays) {
         // Whoever had it last has it again when somebody can have it.
-        tenancies_.AwaitNobody(address);
+        tenancies_.Rest(address, key);
       } else {
-        tenancies_.Release(address, key);
+        tenancies_.ReleaseLater(address, key, now);
       }
       return true;
     case Verdict::kInterfaceMissing:
       // Perhaps another node has one, and would be elected if nobody claimed it.
       tenancies_.GiveBack(address);
       return vote.epoch == 0;
+    case Verdict::kNotReady:
     case Verdict::kAnnounced:
     case Verdict::kAwaitsProxy:
       break;
   }
-  if (vote.fail_back == config::FailBackDelay::zero()) {
+  if (!stays) {
     tenancies_.Release(address, key);
+    return true;
+  }
+  if (outcome.verdict == Verdict::kNotReady) {
+    tenancies_.Rest(address, key);  // what it claimed before a pause stands
     return true;
   }
   tenancies_.Win(address, key, options_.highest_epoch);
   if (vote.first == options_.node) {
-    tenancies_.AwaitNobody(address);
+    tenancies_.AwaitNobody(address, key);
     return true;
   }
-  const Tenancies::Wait wait = tenancies_.Await(address, vote.first, vote.fail_back, losses_, now);
+  const Tenancies::Wait wait =
+      tenancies_.Await(address, key, vote.first, vote.fail_back, losses_, now);
   if (wait.state == Tenancies::WaitState::kGoesOn) {
     return true;
   }
   const bool over = wait.state == Tenancies::WaitState::kOver;
   stay_notices_.push_back({.service = key,
-                           .preferred = std::string(vote.first),
+                           .preferred = std::string(wait.preferred),
                            .given_back = over,
                            .delay = wait.delay});
   if (over) {
-    tenancies_.GiveBack(address);
+    tenancies_.Offer(address, now);
   }
   return !over;
 }
@@ -207,6 +233,7 @@ std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
   const auto hold = [&](Services::iterator it) {
     rebuild = Apply(it->first, it->second, Decide(it->first, it->second, now), changes) || rebuild;
     if (!it->second.mine) {
+      SetClaimKey(it->first, it->second, 0);
       services_.erase(it);
     }
   };
@@ -218,6 +245,14 @@ std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
   if (any_stays_ && std::exchange(speakers_changed_, false)) {
     losses_.Note(speakers_, now);
   }
+  for (const auto& [address, service] : std::exchange(moved_, {})) {
+    tenancies_.ReleaseLater(address, service, now);
+  }
+  tenancies_.Expire(now);
+  not_taken_ = tenancies_.TakeOffered(now);
+  for (const AddressKey address : not_taken_) {
+    MakeDue(address);
+  }
   for (model::ServiceKey& key : tenancies_.Due(now)) {
     due_.insert(std::move(key));
   }
@@ -228,12 +263,16 @@ std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
       hold(it++);
     }
   } else {
+    if (!due_.empty() && std::exchange(claims_changed_, false)) {
+      elector_.SetClaims(Cluster(node_list_));
+    }
     for (const model::ServiceKey& key : std::exchange(due_, {})) {
       if (const auto it = services_.find(key); it != services_.end()) {
         hold(it);
       }
     }
   }
+  not_taken_.clear();
   if (rebuild) {
     RebuildAnnouncements();
   }

@@ -176,7 +176,8 @@ class Reconciler {
 
   /// Living speakers, this one included (without a meaning where Options::membership is off);
   /// `ready` is false while this one must not announce. What they say of this one's claims is not
-  /// looked at: claims() knows better.
+  /// looked at: claims() knows better. Where nothing but claims of others is different, elections
+  /// are due only of the Services whose claims are.
   void SetSpeakers(std::vector<Speaker> speakers, bool ready);
 
   /// Names of this node's interfaces, up or down, enslaved or not, without excluded ones. As long
@@ -226,6 +227,8 @@ class Reconciler {
   /// What has failed in Reconcile() since the last call.
   [[nodiscard]] std::vector<AnnounceFailure> TakeFailures() { return std::exchange(failures_, {}); }
 
+  /// Elections held so far: what a change costs, for tests and benches.
+  [[nodiscard]] std::uint64_t elections() const noexcept { return elections_; }
   /// Services of our class by ReasonName(), as of the last Reconcile(). Every reason is there.
   [[nodiscard]] std::map<std::string_view, std::size_t> VerdictCounts() const;
   /// How it stands with `service`, as of the last Reconcile(); nothing where it is not known.
@@ -271,6 +274,10 @@ class Reconciler {
   [[nodiscard]] Outcome Decide(const model::ServiceKey& key, Entry& entry, TimePoint now);
   // Holds the election.
   [[nodiscard]] Outcome Examine(const model::ServiceKey& key, Entry& entry, TimePoint now);
+  // This node has given the Service back, and who is elected has not taken it: this node has it
+  // again, and the election has to be held again.
+  [[nodiscard]] bool TakeBack(const model::ServiceKey& key, const Entry& entry,
+                              const Outcome& outcome, TimePoint now);
   // What follows from it for this node's claim. False where it is given back: then the election has
   // to be held again.
   [[nodiscard]] bool NoteTenancy(const model::ServiceKey& key, const Entry& entry,
@@ -282,7 +289,12 @@ class Reconciler {
   [[nodiscard]] bool NoteHandOver(const model::ServiceKey& key, const Entry& entry,
                                   const Outcome& outcome);
   void OnEndpointsChanged(const std::vector<model::ServiceKey>& services);
+  // Another speaker claims other things than before, or under other epochs; null: none.
+  void NoteClaims(const Claims* before, const Claims* after);
   void BeginView();
+  // The Services whose claim_key it is.
+  void MakeDue(AddressKey address);
+  void SetClaimKey(const model::ServiceKey& key, Entry& entry, AddressKey address);
   // Takes in what was decided. True where announcements() may have changed.
   [[nodiscard]] bool Apply(const model::ServiceKey& key, Entry& entry, const Outcome& outcome,
                            std::vector<OwnershipChange>& changes);
@@ -308,6 +320,10 @@ class Reconciler {
   bool ready_ = false;
   bool all_due_ = true;
   std::set<model::ServiceKey> due_;
+  bool claims_changed_ = false;  // of others, since the elector was told
+  std::set<std::pair<AddressKey, model::ServiceKey>> by_claim_key_;  // Services with a claim_key
+  std::vector<std::pair<AddressKey, model::ServiceKey>> moved_;      // have another claim_key now
+  std::uint64_t elections_ = 0;
   Elector elector_;
   Announcements announcements_;
   // Of Services that another node won from this one: what this one announced.
@@ -326,6 +342,7 @@ class Reconciler {
   bool speakers_changed_ = false;  // since losses_ was told
   bool any_stays_ = false;         // StaysIn() a pool
   Tenancies tenancies_;
+  std::set<AddressKey> not_taken_;  // Tenancies::TakeOffered(), during Reconcile()
   std::vector<StayNotice> stay_notices_;
   std::array<std::size_t, kVerdictCount + kDecisionReasonCount> counts_{};  // see Slot()
 };

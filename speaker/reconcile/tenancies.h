@@ -7,9 +7,10 @@
 ///
 /// Beginning: whoever wins a Service without a claim, by the election's order, claims it under an
 /// epoch above all known ones. End: another node wins (this one yields, was paused, a partition has
-/// healed), or the tenant gives it back. While nobody can win, who claimed it last goes on doing
-/// so.
+/// healed), the tenant gives it back, or the Service is gone. While nobody can win, who claimed it
+/// last goes on doing so.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -17,6 +18,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -48,23 +50,45 @@ class Tenancies {
   /// the address, anybody's; it is asked only where this node has to claim anew.
   void Win(AddressKey address, const model::ServiceKey& service,
            const std::function<std::uint32_t(AddressKey)>& highest_epoch);
-  /// Another node has won it, it is gone, or doesn't stay anywhere any more.
+  /// Nobody can win it, or this node may not announce it for now: it stays claimed.
+  void Rest(AddressKey address, const model::ServiceKey& service);
+  /// Another node has won it. What rests goes with it: the other one claims the address.
+  void Lose(AddressKey address, const model::ServiceKey& service);
+  /// It doesn't stay anywhere any more.
   void Release(AddressKey address, const model::ServiceKey& service);
+  /// It is gone, or nobody may announce it any more. Speakers that hear of that from the API server
+  /// later than this one would win it if nobody claimed it: it stays claimed for kReleaseGrace.
+  void ReleaseLater(AddressKey address, const model::ServiceKey& service, TimePoint now);
+  static constexpr Duration kReleaseGrace = std::chrono::seconds(10);
   /// Whoever is elected without this node's claim may have the address, at once.
   void GiveBack(AddressKey address);
+  /// The same, where whoever takes it claims it, and at once: where nobody has done so in
+  /// kTakenWithin, the one that is elected can't announce it (it may lack the interfaces, which
+  /// only it knows of). That is before the hand-over ends, and with it the answers from here.
+  void Offer(AddressKey address, TimePoint now);
+  static constexpr Duration kTakenWithin = std::chrono::seconds(2);
+  /// Somebody has claimed it.
+  void NoteTaken(AddressKey address) { offered_.erase(address); }
+  /// The addresses that were offered so long ago, and that nobody has claimed since.
+  [[nodiscard]] std::set<AddressKey> TakeOffered(TimePoint now);
 
   enum class WaitState : std::uint8_t { kBegan, kGoesOn, kOver };
   struct Wait {
     WaitState state = WaitState::kGoesOn;
+    std::string_view preferred = {};     ///< Valid until anything changes.
     std::optional<Duration> delay = {};  ///< In all; nothing for never.
   };
   /// `preferred` would be elected if nobody claimed the address; asked at each election until that
-  /// is over, and since without interruption. `delay` is what the advertisements say.
-  [[nodiscard]] Wait Await(AddressKey address, std::string_view preferred,
-                           config::FailBackDelay delay, const Losses& losses, TimePoint now);
+  /// is over, and since without interruption. `delay` is what the advertisements say. Of several
+  /// Services that this node has won, all have to prefer others, and the first by name says whom.
+  [[nodiscard]] Wait Await(AddressKey address, const model::ServiceKey& service,
+                           std::string_view preferred, config::FailBackDelay delay,
+                           const Losses& losses, TimePoint now);
   /// This node itself would be.
-  void AwaitNobody(AddressKey address);
+  void AwaitNobody(AddressKey address, const model::ServiceKey& service);
 
+  /// Ends what was to be released later, until now.
+  void Expire(TimePoint now);
   /// The Services whose wait is over: elections of them are due.
   [[nodiscard]] std::vector<model::ServiceKey> Due(TimePoint now) const;
   [[nodiscard]] std::optional<TimePoint> NextDeadline() const;
@@ -75,20 +99,33 @@ class Tenancies {
   [[nodiscard]] const Claims& claims() const noexcept { return published_; }
 
  private:
+  enum class Holding : std::uint8_t { kWon, kRests, kLost, kReleased };
+  struct Held {
+    Holding holding = Holding::kWon;
+    std::string preferred = {};  // where it is won; empty: this node
+    TimePoint until = {};        // where it is released: the end of the grace
+  };
   struct Tenancy {
     std::uint32_t epoch = 0;
-    std::set<model::ServiceKey> services;  // never none
-    std::string preferred;                 // empty: nobody is waited for
-    TimePoint since;                       // that one has been preferred
-    std::optional<TimePoint> deadline;     // when it is over; nothing for never
+    std::map<model::ServiceKey, Held> services;
+    std::string preferred;              // empty: nobody is waited for
+    TimePoint since;                    // that one has been preferred
+    std::optional<TimePoint> deadline;  // when it is over; nothing for never
   };
   using ByAddress = std::map<AddressKey, Tenancy>;
 
   void SetDeadline(AddressKey address, Tenancy& tenancy, std::optional<TimePoint> deadline);
+  void Set(ByAddress::iterator it, const model::ServiceKey& service, Held held);
+  void Erase(ByAddress::iterator it, const model::ServiceKey& service);
+  // After a change other than one of what is preferred.
+  void Review(ByAddress::iterator it);
   void Drop(ByAddress::iterator it);
+  [[nodiscard]] static const std::string& PreferredBy(const Tenancy& tenancy);
 
   ByAddress tenancies_;
   std::set<std::pair<TimePoint, AddressKey>> deadlines_;
+  std::set<std::tuple<TimePoint, AddressKey, model::ServiceKey>> released_;
+  std::map<AddressKey, TimePoint> offered_;  // until when
   Claims published_;
   bool changed_ = false;  // since Publish()
 };

@@ -155,10 +155,14 @@ void ChangeService(Service& service, std::size_t nodes) {
   }
 }
 
-void CheckAll(Elector& elector, World& world) {
+void CheckAll(Elector& elector, World& world, bool only_claims = false) {
   const ClusterFacts cluster{
       .nodes = world.nodes, .speakers = world.speakers, .membership = world.membership};
-  elector.SetView(cluster);
+  if (only_claims) {
+    elector.SetClaims(cluster);
+  } else {
+    elector.SetView(cluster);
+  }
   const auto own = std::ranges::find(world.speakers, kSelf, &Speaker::node);
   for (Service& service : world.services) {
     const AddressKey key = AddressKeyOf(service.ingress.front());
@@ -233,6 +237,8 @@ TEST_CASE("Whatever changes, what was remembered says the same as a fresh electi
         }
       }
       CheckAll(elector, world);
+      ChangeClaims(world);
+      CheckAll(elector, world, true);
     }
     RC_ASSERT(elector.numbers() <= 3 * (most + 1));
     RC_ASSERT(elector.domains() <= 2 * 2 * 5U);

@@ -110,4 +110,49 @@ TEST_CASE("A Service that stays for a while is in the end where the order wants 
   }));
 }
 
+TEST_CASE("Services that share an address come to rest, whoever can have which of them",
+          "[tenancies]") {
+  CHECK(rc::check([] {
+    Cluster cluster(
+        kNodes, *rc::gen::arbitrary<bool>() ? config::kNeverFailBack : std::chrono::seconds(20));
+    const std::vector<std::string> names = {"web", "a", "b"};
+    for (const std::string& name : names) {
+      auto service = ServiceNamed(name.c_str(), {"10.20.30.2"});
+      service.annotations = {{"metallb.io/allow-shared-ip", "key"}};
+      service.external_traffic_policy = model::TrafficPolicy::kLocal;
+      cluster.SetService(service);
+    }
+    for (int step = 0; step < 20; ++step) {
+      auto slice = SliceOf(*rc::gen::elementOf(names), true, "");
+      slice.endpoints.clear();
+      for (const std::string& node : kNodes) {
+        if (*rc::gen::arbitrary<bool>()) {
+          slice.endpoints.push_back({.node = node, .can_serve = true});
+        }
+      }
+      cluster.SetSlice(slice);
+      if (*rc::gen::inRange(0, 3) == 0) {
+        Change(cluster);
+      }
+      cluster.SettleAt(std::chrono::seconds(*rc::gen::inRange(0, 15)));
+    }
+    for (const std::string& name : names) {
+      cluster.SetSlice(SliceOf(name, false, "iris1"));
+    }
+    cluster.Settle();
+    RC_ASSERT(cluster.Owner().empty());
+    for (const std::string& name : names) {
+      cluster.TellAll([&](Reconciler& r) { r.DeleteService({"default", name}); });
+    }
+    cluster.Settle();
+    cluster.SettleAt(Tenancies::kReleaseGrace);
+    for (const std::string& node : kNodes) {
+      if (cluster.Lives(node)) {
+        RC_ASSERT(cluster.EpochOf(node) == 0);
+        RC_ASSERT(!cluster.Of(node).NextDeadline());
+      }
+    }
+  }));
+}
+
 }  // namespace stentor::speaker

@@ -29,4 +29,24 @@ TEST_CASE("EpochOf finds a claim, or none", "[claims]") {
   CHECK(EpochOf(claims, 4) == 0);
 }
 
+TEST_CASE("Difference is what makes one set of claims of another", "[claims]") {
+  const Claims none;
+  const Claims some = {{.address = 1, .epoch = 2}, {.address = 3, .epoch = 4}};
+  const Claims others = {
+      {.address = 0, .epoch = 9}, {.address = 3, .epoch = 5}, {.address = 7, .epoch = 1}};
+  CHECK(Difference(some, some).empty());
+  CHECK(Difference(none, some) == some);
+  CHECK(Difference(some, none) == Claims{{.address = 1, .epoch = 0}, {.address = 3, .epoch = 0}});
+  CHECK(Difference(some, others) == Claims{{.address = 0, .epoch = 9},
+                                           {.address = 1, .epoch = 0},
+                                           {.address = 3, .epoch = 5},
+                                           {.address = 7, .epoch = 1}});
+  for (const Claims& before : {none, some, others}) {
+    for (const Claims& after : {none, some, others}) {
+      CHECK(Changed(before, Difference(before, after)) == after);
+    }
+  }
+  CHECK(Changed(some, {{.address = 2, .epoch = 0}}) == some);
+}
+
 }  // namespace stentor::speaker

@@ -112,6 +112,54 @@ TEST_CASE("Elect: the tenant comes first, the others in their order", "[election
   CHECK(world.For("iris1").candidates == order);
 }
 
+TEST_CASE("What others claim can change within a view", "[elector]") {
+  World world;
+  world.ads = {Staying()};
+  const ServiceFacts service{.ingress = world.ingress,
+                             .labels = world.labels,
+                             .endpoints = world.endpoints,
+                             .advertisements = world.ads};
+  Elector elector{"iris2"};
+  Ranking ranking;
+  elector.SetView({.nodes = world.nodes, .speakers = world.speakers});
+  const Vote before = elector.Decide(service, ranking);
+  REQUIRE(before.winner == "iris2");
+  const std::uint64_t digests = elector.digests();
+  world.Claim("iris1", 7);
+  elector.SetClaims({.nodes = {}, .speakers = world.speakers});
+  CHECK(before.winner == "iris2");
+  CHECK(elector.Decide(service, ranking).winner == "iris1");
+  CHECK(elector.Decide(service, ranking).epoch == 7);
+  CHECK(elector.digests() == digests);  // who comes first is known already
+  world.speakers[0].claims = nullptr;
+  elector.SetClaims({.nodes = {}, .speakers = world.speakers});
+  CHECK(elector.Decide(service, ranking).winner == "iris2");
+}
+
+TEST_CASE("A vote says for how long a Service stays that this node claims and nobody can serve",
+          "[elector]") {
+  World world;
+  world.endpoints.clear();
+  ServiceFacts service{.ingress = world.ingress,
+                       .labels = world.labels,
+                       .endpoints = world.endpoints,
+                       .advertisements = world.ads,
+                       .own_epoch = 1};
+  Elector elector{"iris2"};
+  Ranking ranking;
+  const auto vote = [&] {
+    elector.SetView({.nodes = world.nodes, .speakers = world.speakers});
+    service.advertisements = world.ads;
+    return elector.Decide(service, ranking);
+  };
+  world.ads = {Staying()};
+  CHECK(vote().fail_back == config::kNeverFailBack);
+  CHECK(vote().reason == DecisionReason::kNoServingEndpoint);
+  world.ads = {{}};
+  CHECK(vote().fail_back == config::FailBackDelay::zero());
+  CHECK(vote().reason == DecisionReason::kNoServingEndpoint);
+}
+
 TEST_CASE("A vote says who would win otherwise, and for how long the Service stays", "[elector]") {
   World world;
   world.ads = {Staying(), {}};

@@ -80,7 +80,7 @@ TEST_CASE("What a speaker claims is known to the others at once", "[membership]"
     pair.RunFor(100ms);
     Set(pair, pair.a, {});
     CHECK(ClaimsOf(pair.b, "a").empty());
-    CHECK(pair.b.membership->HighestEpoch(100) == 0);
+    CHECK(pair.b.membership->HighestEpoch(100) == 1);
   }
   SECTION("those of a dead speaker are no member's, but their epochs stay known") {
     pair.a.membership.reset();
@@ -88,7 +88,7 @@ TEST_CASE("What a speaker claims is known to the others at once", "[membership]"
     CHECK(ClaimsOf(pair.b, "a").empty());
     CHECK(pair.b.membership->HighestEpoch(100) == 1);
     pair.Carry(pair.b, pair.b.membership->SetPeers(pair.now, {}));
-    CHECK(pair.b.membership->HighestEpoch(100) == 0);
+    CHECK(pair.b.membership->HighestEpoch(100) == 1);
   }
   SECTION("those of a former boot are forgotten") {
     pair.Make(pair.a);
@@ -96,6 +96,7 @@ TEST_CASE("What a speaker claims is known to the others at once", "[membership]"
     pair.RunFor(200ms);
     REQUIRE(pair.a.membership->Ready());
     CHECK(ClaimsOf(pair.b, "a").empty());
+    CHECK(pair.b.membership->HighestEpoch(100) == 1);
   }
   SECTION("two changes within a heartbeat: the second one is told a heartbeat later") {
     Set(pair, pair.a, Some(count, 2));
@@ -280,6 +281,47 @@ TEST_CASE("Claims that are not what their digest says are dropped", "[membership
     CHECK(dropped == MembershipDrop::kMalformed);
     CHECK_FALSE(puppet.HasClaims());
   }
+  SECTION("changes of what is known") {
+    for (std::size_t part = 0; part < 2; ++part) {
+      CHECK_FALSE(puppet.Say(Puppet::Part(claims, digest, part, 2)).dropped);
+    }
+    Claims after = claims;
+    after.erase(after.begin());
+    after.back().epoch = 9;
+    const Claims changes = Difference(claims, after);
+    Body body = Puppet::Part(changes, DigestOf(after), 0, 1);
+    body.about.base = digest;
+    SECTION("that make of it what their digest says") {
+      const Actions actions = puppet.Say(body);
+      CHECK_FALSE(actions.dropped);
+      CHECK(actions.claims_changed);
+      CHECK_FALSE(actions.view_changed);  // elections for it can wait a little
+      CHECK(*puppet.membership.AliveMembers()[1].claims == after);
+    }
+    SECTION("that make something else of it") {
+      body.about.claims.back().epoch = 8;
+      CHECK(puppet.Say(body).dropped == MembershipDrop::kMalformed);
+      CHECK(*puppet.membership.AliveMembers()[1].claims == claims);
+    }
+    SECTION("of something else") {
+      body.about.base = 5;
+      CHECK_FALSE(puppet.Say(body).dropped);
+      CHECK(*puppet.membership.AliveMembers()[1].claims == claims);
+      CHECK_FALSE(puppet.membership.KnowsClaims());
+    }
+    SECTION("that leave nothing") {
+      Claims none = claims;
+      for (Claim& claim : none) {
+        claim.epoch = 0;
+      }
+      for (std::size_t part = 0; part < 2; ++part) {
+        body = Puppet::Part(none, 5, part, 2);
+        body.about.base = digest;
+        CHECK(puppet.Say(body).dropped ==
+              (part == 1 ? std::optional(MembershipDrop::kMalformed) : std::nullopt));
+      }
+    }
+  }
   SECTION("of somebody else, whom it may not speak for unasked") {
     Body body = Puppet::Part(claims, digest, 0, 2);
     body.notes[0].member = MemberIdOf("c");
@@ -288,6 +330,32 @@ TEST_CASE("Claims that are not what their digest says are dropped", "[membership
     CHECK(puppet.Say(body).dropped == MembershipDrop::kMalformed);
     CHECK_FALSE(puppet.HasClaims());
   }
+}
+
+TEST_CASE("The highest epoch leaves room for one more", "[membership]") {
+  Puppet puppet;
+  const Claims claims = {{.address = 7, .epoch = 0xFFFFFFFF}};
+  CHECK_FALSE(puppet.Say(Puppet::Part(claims, DigestOf(claims), 0, 1)).dropped);
+  REQUIRE(puppet.HasClaims());
+  CHECK(puppet.membership.HighestEpoch(7) == 0xFFFFFFFE);
+}
+
+TEST_CASE("An incarnation of ours that is far ahead is nobody's", "[membership]") {
+  Puppet puppet;
+  const auto told = [&puppet](std::uint32_t incarnation) {
+    Body body;
+    body.notes = {{.member = MemberIdOf("a"),
+                   .boot = 1,  // the first random number
+                   .incarnation = incarnation,
+                   .state = NoteState::kDead}};
+    return !puppet.Say(body).send.empty();
+  };
+  CHECK_FALSE(told(0xFFFFFFFF));
+  CHECK_FALSE(told(0xFFFFFFFE));
+  CHECK_FALSE(told(70'000));
+  CHECK(told(60'000));
+  CHECK_FALSE(told(60'000));  // there is a later one now
+  CHECK(told(60'001));
 }
 
 TEST_CASE("A speaker is not ready before it knows what the others claim", "[membership]") {
@@ -348,7 +416,7 @@ TEST_CASE("Who restarted unnoticed hears first what the others claim since", "[m
     for (const OutgoingDatagram& datagram : to_a) {
       const Actions actions = pair.a.membership->OnDatagram(pair.now, kAddressB, datagram.bytes);
       to_b.insert(to_b.end(), actions.send.begin(), actions.send.end());
-      if (actions.view_changed) {
+      if (actions.view_changed || actions.claims_changed) {
         const Actions claimed = pair.a.membership->SetClaims(
             pair.now, {{.address = 7, .epoch = 1 + pair.a.membership->HighestEpoch(7)}});
         to_b.insert(to_b.end(), claimed.send.begin(), claimed.send.end());

@@ -42,7 +42,7 @@ TEST_CASE("Membership headers have the documented layout", "[membership]") {
   REQUIRE(bytes.size() == HeaderSize(6));
   ByteReader in(bytes);
   CHECK(in.U16() == 0x5374);
-  CHECK(in.U8() == 1);
+  CHECK(in.U8() == 2);
   CHECK(in.U32() == 0x01020304);
   CHECK(in.U64() == 0x1122334455667788);
   CHECK(in.U64() == 42);
@@ -66,7 +66,7 @@ TEST_CASE("Membership headers that can't be ours are dropped with a reason", "[m
       {"empty", {}, MembershipDrop::kTruncated},
       {"one octet", {std::byte{'S'}}, MembershipDrop::kTruncated},
       {"memberlist's first octet", with(0, 0x0c), MembershipDrop::kBadMagic},
-      {"version 2", with(2, 2), MembershipDrop::kBadVersion},
+      {"version 1", with(2, 1), MembershipDrop::kBadVersion},
       {"no name", with(23, 0), MembershipDrop::kTruncated},
       {"name longer than the datagram", with(23, 7), MembershipDrop::kTruncated},
       {"too long", std::vector<std::byte>(kMaxDatagramSize + 1), MembershipDrop::kTruncated},
@@ -114,6 +114,8 @@ TEST_CASE("Claims on the wire are as many as there must be, sorted, and have an 
   twice.about.claims[1].address = 10;
   Body no_epoch = SomeClaims(2, 0, 1);
   no_epoch.about.claims[1].epoch = 0;
+  Body takes_away = no_epoch;
+  takes_away.about.base = 4;
   Body request = SomeClaims(0, 3, 0);
   request.kind = MessageKind::kClaimsRequest;
   Body request_with_claims = SomeClaims(1, 0, 1);
@@ -135,6 +137,7 @@ TEST_CASE("Claims on the wire are as many as there must be, sorted, and have an 
       {"not sorted", unsorted, false},
       {"an address twice", twice, false},
       {"no epoch", no_epoch, false},
+      {"a change that takes one away", takes_away, true},
       {"a request", request, true},
       {"a request with claims", request_with_claims, false},
       {"a relayed answer", relayed, true},

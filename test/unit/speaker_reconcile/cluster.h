@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -163,5 +164,29 @@ class Cluster {
   std::set<std::string> yielding_;
   std::map<std::string, int> starts_;
 };
+
+inline const std::vector<std::string> kBoth = {"iris1", "iris2"};
+
+inline config::Config Staying(config::FailBackDelay fail_back, config::L2Advertisement ad = {}) {
+  ad.name = "all";
+  ad.fail_back = fail_back;
+  return OnePool({ad});
+}
+
+// iris1 was away, and is back; iris2 has kVip.
+inline void Return(Cluster& cluster) {
+  cluster.Kill("iris1");
+  cluster.Settle();
+  REQUIRE(cluster.Owner() == "iris2");
+  cluster.Start("iris1");
+  cluster.Settle();
+}
+
+inline StayNotice Stays(std::optional<Duration> delay) {
+  return {.service = kKey, .preferred = "iris1", .delay = delay};
+}
+inline StayNotice GoesBack(Duration delay) {
+  return {.service = kKey, .preferred = "iris1", .given_back = true, .delay = delay};
+}
 
 }  // namespace stentor::speaker

@@ -123,6 +123,8 @@ void SimulatedLan::Stop(std::size_t index) {
   node.leaving = false;
   addresses_.SetYields(index, false);
   node.knows_others = false;
+  node.released.clear();
+  node.others.clear();
   node.socket.clear();
   node.paused_until = {};
   node.clock_behind = {};

@@ -186,12 +186,10 @@ void SimulatedLan::Carry(std::size_t index, speaker::Actions actions) {
   for (speaker::Change& change : actions.changes) {
     Tell(index, std::move(change));
   }
-  if (actions.view_changed) {
+  if (actions.view_changed || actions.claims_changed) {
     ++changes_;
     last_view_change_ = now_;
-    if (!std::exchange(node.follow, true)) {
-      to_follow_.push_back(index);
-    }
+    FollowSoon(index);
     FollowChanged();
   }
   if (actions.rival_met) {
@@ -318,9 +316,46 @@ void SimulatedLan::FollowChanged() {
       speaker::Claims claims = addresses_.ClaimsFor(
           mine, view[index].claims.get(),
           [&membership](speaker::AddressKey key) { return membership.HighestEpoch(key); });
+      std::erase_if(node.released, [&](speaker::AddressKey key) {
+        return speaker::EpochOf(claims, key) == 0;  // left to another one
+      });
+      std::erase_if(claims, [&node](const speaker::Claim& claim) {
+        return node.released.contains(claim.address);
+      });
+      claims = speaker::Changed(claims, node.others);
       Carry(index, node.membership->SetClaims(LocalTime(index), std::move(claims)));
     }
   }
+}
+
+void SimulatedLan::FollowSoon(std::size_t node) {
+  if (!std::exchange(nodes_[node].follow, true)) {
+    to_follow_.push_back(node);
+  }
+}
+
+void SimulatedLan::Release(std::size_t node) {
+  Cause();
+  for (const speaker::AliveMember& member : At(node).AliveMembers()) {
+    if (member.node == nodes_[node].name && member.claims) {
+      for (const speaker::Claim& claim : *member.claims) {
+        nodes_[node].released.insert(claim.address);
+      }
+    }
+  }
+  FollowSoon(node);
+  FollowChanged();
+}
+
+void SimulatedLan::SetOtherClaims(std::size_t node, std::size_t count, std::size_t change) {
+  speaker::Claims& others = nodes_[node].others;
+  others.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    others[i].address = (i << 16U) + node;  // unlike any digest of an address
+    others[i].epoch = static_cast<std::uint32_t>(1 + change / count + (i < change % count ? 1 : 0));
+  }
+  FollowSoon(node);
+  FollowChanged();
 }
 
 void SimulatedLan::FollowAddresses(bool on) {

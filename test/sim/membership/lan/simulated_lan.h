@@ -85,6 +85,11 @@ class SimulatedLan {
   void SetReceiving(std::size_t node, bool up);
   void SetQuality(LinkQuality quality);
   void SetYields(std::size_t node, speaker::YieldReasons yields);
+  /// This node gives back what stays with it: it claims no address any more that it announces now.
+  void Release(std::size_t node);
+  /// This node claims so many other addresses, of which the one with this number has changed
+  /// `change` times. No cause: nobody looks at them.
+  void SetOtherClaims(std::size_t node, std::size_t count, std::size_t change);
   /// The Secret is replaced at this node: no restart, and no cause while all still understand each
   /// other.
   void SetSecrets(std::size_t node, const std::vector<std::string>& secrets);
@@ -182,8 +187,10 @@ class SimulatedLan {
     bool host_up = false;
     bool leaving = false;
     bool excused = false;
-    bool relisting = false;  // asks the API who the others are
-    bool follow = false;     // its announcements are to be worked out again
+    bool relisting = false;                  // asks the API who the others are
+    bool follow = false;                     // its announcements are to be worked out again
+    std::set<speaker::AddressKey> released;  // announced, and not claimed any more
+    speaker::Claims others;                  // claims that nobody looks at
     std::vector<std::string> secrets;
     std::set<std::size_t> listed;
     bool knows_others = false;  // has been told its list
@@ -218,6 +225,7 @@ class SimulatedLan {
   [[nodiscard]] bool Linked(std::size_t a, std::size_t b) const;
   [[nodiscard]] bool Judged(std::size_t node) const;
   [[nodiscard]] bool ShutOut(std::size_t node) const;
+  void FollowSoon(std::size_t node);
   void FollowChanged();
   [[nodiscard]] bool ComputeConverged() const;
   [[nodiscard]] TimePoint LocalTime(std::size_t node) const {
