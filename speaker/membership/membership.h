@@ -276,7 +276,9 @@ class Membership {
   void Touch(const Peer& peer);
   [[nodiscard]] TimePoint DeadlineOf(const Peer& peer) const;
   [[nodiscard]] TimePoint SilentAt(const Peer& peer) const;
+  [[nodiscard]] TimePoint DoubtedSince(const Peer& peer) const;
   [[nodiscard]] TimePoint DeafAt(const Peer& peer) const;
+  [[nodiscard]] TimePoint AskDeafAt(const Peer& peer) const;
   [[nodiscard]] TimePoint TellAt(const Peer& peer) const;
   [[nodiscard]] TimePoint DeadAt(const Peer& peer) const;
   void PollLeaving(TimePoint now, Actions& actions);

@@ -108,7 +108,8 @@ struct Peer {
   bool greet = false;  // it hears that we see its new boot once the elections have been held
   bool fresh = false;  // has echoed a challenge since we last had a reason to doubt it
   TimePoint last_heard{};
-  TimePoint eligible_since{};  // joined, or stopped to yield
+  std::optional<TimePoint> relayed_at;  // of the last sign of life, where another one heard it
+  TimePoint eligible_since{};           // joined, or stopped to yield
 
   // Who watches whom. Heartbeats go to observers; of all others a probe asks now and then.
   bool observer = false;  // of this speaker

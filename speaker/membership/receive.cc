@@ -166,6 +166,7 @@ std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, c
   peer.has_seen_us = false;
   peer.unseen_since.reset();
   peer.incarnation = 0;
+  peer.relayed_at.reset();
   peer.yields = peer.session->latest.yields;
   ForgetClaims(now, peer, restarted);
   TakeReport(now, peer, actions);  // what proved it may have been overtaken
@@ -241,9 +242,15 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
 // What the newest datagram of a proven boot says of its sender.
 void Membership::TakeReport(TimePoint now, Peer& peer, Actions& actions) {
   const SelfReport& report = peer.session->latest;
-  peer.incarnation = std::max(peer.incarnation, report.incarnation);
-  SetYields(now, peer, report.yields, actions);
-  SetToldClaims(now, peer, report.claims_digest, actions);
+  // What another speaker has just heard of it may be newer than what was on its way to us.
+  const bool overtaken = peer.relayed_at && report.incarnation < peer.incarnation &&
+                         now - *peer.relayed_at < profile_.heartbeat_interval;
+  if (!overtaken) {
+    peer.relayed_at.reset();
+    peer.incarnation = report.incarnation;
+    SetYields(now, peer, report.yields, actions);
+    SetToldClaims(now, peer, report.claims_digest, actions);
+  }
   peer.watched = report.watched;
   peer.newest_key = report.newest_key;
   if (report.sees_us) {
@@ -432,6 +439,7 @@ void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& bo
     peer.incarnation = note.incarnation;
     ForgetClaims(now, peer, was_alive);
   }
+  peer.relayed_at = now;
   if (note.incarnation >= peer.incarnation) {
     peer.incarnation = note.incarnation;
     SetYields(now, peer, note.yields, actions);

@@ -135,6 +135,9 @@ void Membership::PollPeer(TimePoint now, Peer& peer, Actions& actions) {
     DeclareDead(now, peer, actions);
     return;
   }
+  if (peer.CountsAsAlive() && now >= AskDeafAt(peer)) {
+    Demand(now, peer, actions);
+  }
   if (peer.state == MemberState::kAlive) {
     if (now >= SilentAt(peer)) {
       Suspect(now, peer, SuspicionCause::kSilence, actions);
@@ -148,12 +151,23 @@ void Membership::PollPeer(TimePoint now, Peer& peer, Actions& actions) {
   }
 }
 
-// When a living peer is to be suspected if nothing is heard of it.
+// When a living peer is to be suspected if nothing is heard of it. One whom only others hear is
+// asked through them at each heartbeat: what takes four datagrams needs more than one attempt.
 TimePoint Membership::SilentAt(const Peer& peer) const {
   if (!peer.watched && !peer.asked_at) {
     return TimePoint::max();
   }
+  if (peer.watched && peer.relayed_at) {
+    return peer.last_heard + profile_.heartbeat_interval;
+  }
   return (peer.watched ? peer.last_heard : *peer.asked_at) + profile_.suspect_after + lateness_;
+}
+
+// Since when a suspect's silence counts: not for being asked early.
+TimePoint Membership::DoubtedSince(const Peer& peer) const {
+  const bool early = peer.watched && peer.relayed_at;
+  return early ? std::max(peer.suspected_at, peer.last_heard + profile_.suspect_after)
+               : peer.suspected_at;
 }
 
 // When a peer that we hear is given up because it doesn't hear us, neither directly nor through
@@ -164,6 +178,13 @@ TimePoint Membership::DeafAt(const Peer& peer) const {
              : TimePoint::max();
 }
 
+// When one that doesn't hear us is to be asked once more, and as often as a suspect: what was lost
+// may have been its answers.
+TimePoint Membership::AskDeafAt(const Peer& peer) const {
+  return peer.unseen_since ? std::max(*peer.unseen_since + profile_.suspect_after, peer.next_demand)
+                           : TimePoint::max();
+}
+
 // When others are to be told of a suspect, so that they ask it as well and need no more time when
 // it is declared dead: not before it has left some probes without an answer, since a lost
 // heartbeat or a forged ICMP error is no news to anybody.
@@ -171,7 +192,7 @@ TimePoint Membership::TellAt(const Peer& peer) const {
   if (peer.told) {
     return TimePoint::max();
   }
-  return peer.suspected_at + (peer.refused ? profile_.probe_interval : profile_.confirm_for / 2) +
+  return DoubtedSince(peer) + (peer.refused ? profile_.probe_interval : profile_.confirm_for / 2) +
          lateness_;
 }
 
@@ -180,7 +201,7 @@ TimePoint Membership::TellAt(const Peer& peer) const {
 // another speaker says that it is dead, whom we watch has to have been silent long enough for
 // ourselves, any other has to have left some probes of ours without an answer.
 TimePoint Membership::DeadAt(const Peer& peer) const {
-  TimePoint dead = peer.suspected_at + profile_.confirm_for;
+  TimePoint dead = DoubtedSince(peer) + profile_.confirm_for;
   if (peer.refused && peer.watched) {
     dead = std::min(dead,
                     std::max(peer.suspected_at + profile_.refused_for,
@@ -273,10 +294,11 @@ TimePoint Membership::DeadlineOf(const Peer& peer) const {
     request = std::min(request, peer.next_demand);
   }
   if (peer.state == MemberState::kAlive) {
-    return std::min({SilentAt(peer), DeafAt(peer), request});
+    return std::min({SilentAt(peer), AskDeafAt(peer), DeafAt(peer), request});
   }
   if (peer.state == MemberState::kSuspect) {
-    return std::min({peer.next_probe, TellAt(peer), DeadAt(peer), DeafAt(peer), request});
+    return std::min(
+        {peer.next_probe, TellAt(peer), DeadAt(peer), AskDeafAt(peer), DeafAt(peer), request});
   }
   return TimePoint::max();
 }

@@ -49,7 +49,8 @@ void Strike(const Scenario& scenario, const LanOptions& options, Worst& worst) {
   const Stretch doubled = lan->addresses().WorstDoubled(lan->now());
   CHECK(Ms(unanswered.length) <= Ms(bounds.unanswered));
   CHECK(Ms(doubled.length) <= Ms(bounds.doubled));
-  CHECK((scenario.usurps || lan->addresses().usurped() == 0));
+  const bool usurps = scenario.usurps || (scenario.usurps_where_lost && options.quality.loss > 0);
+  CHECK((usurps || lan->addresses().usurped() == 0));
   worst.unanswered = std::max(worst.unanswered, unanswered.length);
   worst.doubled = std::max(worst.doubled, doubled.length);
   worst.usurped += lan->addresses().usurped();

@@ -20,6 +20,9 @@ struct Scenario {
   /// before the last of the others has heard that it was away.
   bool usurps = false;
   double most_loss = 1;  ///< Of datagrams, up to which the bounds are kept.
+  /// As `usurps`, but only where datagrams are lost: those that were lost before a short pause make
+  /// the silence longer.
+  bool usurps_where_lost = false;
 };
 
 /// Never empty; the names are unique.
