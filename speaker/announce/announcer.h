@@ -140,6 +140,12 @@ class Announcer {
     return SetAnnounced(desired, {}, now);
   }
 
+  /// What of `handed_over`, now and in calls of SetAnnounced() to come, is answered until a
+  /// successor is heard, for however long: HandOvers::SetUnbounded().
+  void SetUnboundedHandOvers(std::set<net::IpAddress> addresses) {
+    hand_overs_.SetUnbounded(std::move(addresses));
+  }
+
   /// Adds or changes one address. True if that changed anything.
   bool Announce(const net::IpAddress& address, const AnnouncementSpec& spec, TimePoint now);
 

@@ -7,10 +7,25 @@
 
 namespace stentor::speaker {
 
+void HandOvers::SetUnbounded(std::set<net::IpAddress> addresses) {
+  if (addresses == unbounded_) {
+    return;
+  }
+  unbounded_ = std::move(addresses);
+  by_begin_.clear();
+  for (const auto& [address, begun] : begun_) {
+    if (!unbounded_.contains(address)) {
+      by_begin_.insert({begun, address});
+    }
+  }
+}
+
 void HandOvers::Begin(const net::IpAddress& address, TimePoint now) {
   const bool is_new = begun_.try_emplace(address, now).second;
   STENTOR_CHECK(is_new);
-  by_begin_.insert({now, address});
+  if (!unbounded_.contains(address)) {
+    by_begin_.insert({now, address});
+  }
 }
 
 void HandOvers::Complete(const net::IpAddress& address, const net::MacAddress& successor,

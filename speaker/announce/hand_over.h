@@ -50,6 +50,10 @@ class HandOvers {
   /// Each hand-over ends `bound` after it has begun, if not before.
   explicit HandOvers(Duration bound) noexcept : bound_(bound) {}
 
+  /// What has no bound from now on, whether under way or begun later: who leaves it has it again
+  /// should nobody take it. What had none before, and is not among `addresses`, ends by the bound.
+  void SetUnbounded(std::set<net::IpAddress> addresses);
+
   /// `address` must not be under way.
   void Begin(const net::IpAddress& address, TimePoint now);
 
@@ -84,7 +88,8 @@ class HandOvers {
  private:
   const Duration bound_;
   absl::flat_hash_map<net::IpAddress, TimePoint> begun_;
-  std::set<std::pair<TimePoint, net::IpAddress>> by_begin_;
+  std::set<std::pair<TimePoint, net::IpAddress>> by_begin_;  // those with a bound
+  std::set<net::IpAddress> unbounded_;
   std::vector<HandOverEnd> ends_;
   HandOverTotals totals_;
 };

@@ -108,8 +108,10 @@ void Members::Leave() {
 std::vector<Speaker> Members::Speakers() const {
   std::vector<Speaker> speakers;
   for (const AliveMember& member : membership_.AliveMembers()) {
-    speakers.push_back(
-        {.node = member.node, .yields = member.yields != kYieldsNothing, .claims = member.claims});
+    speakers.push_back({.node = member.node,
+                        .yields = member.yields != kYieldsNothing,
+                        .claims = member.claims,
+                        .understands_claims = member.understands_claims});
   }
   return speakers;
 }

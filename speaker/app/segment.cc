@@ -118,7 +118,9 @@ void Segment::ReopenLinks() {
 }
 
 AnnouncementChange Segment::SetAnnounced(const Announcements& announcements,
-                                         const std::set<net::IpAddress>& handed_over) {
+                                         const std::set<net::IpAddress>& handed_over,
+                                         std::set<net::IpAddress> unbounded) {
+  announcer_.SetUnboundedHandOvers(std::move(unbounded));
   AnnouncementChange change = announcer_.SetAnnounced(announcements, handed_over, loop_.Now());
   ports_.Update();
   return change;

@@ -42,9 +42,10 @@ class Segment {
   /// Begins to follow the links. Errors: what can't be opened.
   [[nodiscard]] absl::Status Start();
 
-  /// See Announcer::SetAnnounced().
+  /// See Announcer::SetAnnounced() and SetUnboundedHandOvers().
   AnnouncementChange SetAnnounced(const Announcements& announcements,
-                                  const std::set<net::IpAddress>& handed_over);
+                                  const std::set<net::IpAddress>& handed_over,
+                                  std::set<net::IpAddress> unbounded);
   void AnnounceAgain();
   /// See Announcer::SetPaused().
   void SetPaused(bool paused);

@@ -72,6 +72,7 @@ class SpeakerApp {
   // speaker_hand_over.cc: addresses that go to others, or come from them
   void TellSegment();
   void Stays(const StayNotice& notice);
+  void OnRival();
   void OnHandedOver(const std::vector<HandOverEnd>& ends);
   void ArmReconcile();
   void LeaveSoon();

@@ -53,10 +53,25 @@ void SpeakerApp::TellSegment() {
   }
   announced_revision_ = reconciler_.revision();
   std::set<net::IpAddress> handed_over;
+  std::set<net::IpAddress> unbounded;
   for (const auto& [address, to] : reconciler_.handed_over()) {
     handed_over.insert(address);
+    if (to.until_taken) {
+      unbounded.insert(address);
+    }
   }
-  segment_.SetAnnounced(reconciler_.announcements(), handed_over);
+  segment_.SetAnnounced(reconciler_.announcements(), handed_over, std::move(unbounded));
+}
+
+// What the rival claims comes first: what is its own now is not announced again. Where nobody
+// claims anything there is nothing to wait for.
+void SpeakerApp::OnRival() {
+  if (!reconciler_.AnybodyClaims()) {
+    segment_.AnnounceAgain();
+    return;
+  }
+  announce_again_ = true;
+  ScheduleReconcile();
 }
 
 void SpeakerApp::OnHandedOver(const std::vector<HandOverEnd>& ends) {
@@ -70,6 +85,9 @@ void SpeakerApp::OnHandedOver(const std::vector<HandOverEnd>& ends) {
       fields.push_back({"winner", to->second.winner});
     }
     if (taken) {
+      if (reconciler_.NoteTaken(end.address)) {
+        ScheduleReconcile();
+      }
       const Link* const link = segment_.links().Find(end.link);
       fields.push_back({"mac", end.successor.ToString()});
       fields.push_back({"interface", link != nullptr ? link->name : ""});

@@ -4,6 +4,8 @@
 /// What the speaker tells of conflicts, of its node, and of itself.
 
 #include <chrono>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -47,7 +49,41 @@ std::string MessageOf(const ConflictNotice& notice) {
   return "";
 }
 
+// The families of the pools that may be announced.
+std::set<net::IpFamily> FamiliesOf(const config::Config& config) {
+  std::set<net::IpFamily> families;
+  for (const config::Pool& pool : config.pools) {
+    for (const net::IpRange& range : pool.ranges) {
+      if (!pool.l2_advertisements.empty()) {
+        families.insert(range.first.family());
+      }
+    }
+  }
+  return families;
+}
+
+// The interfaces that its advertisements name.
+std::set<std::string> InterfacesOf(const config::Config& config) {
+  std::set<std::string> names;
+  for (const config::Pool& pool : config.pools) {
+    for (const config::L2Advertisement& advertisement : pool.l2_advertisements) {
+      names.insert(advertisement.interfaces.begin(), advertisement.interfaces.end());
+    }
+  }
+  return names;
+}
+
 }  // namespace
+
+void SpeakerApp::OnConfig(const absl::StatusOr<config::Config>& outcome) {
+  statuses_.ConfigOutcome(outcome);
+  if (outcome.ok()) {
+    segment_.SetFamilies(FamiliesOf(*outcome));
+    segment_.SetNamed(InterfacesOf(*outcome));
+    OnLinks();  // who has a carrier may be otherwise now
+    node_checks_.SetConfig(*outcome);
+  }
+}
 
 void SpeakerApp::OnConflicts(const std::vector<ConflictNotice>& notices) {
   for (const ConflictNotice& notice : notices) {

@@ -176,6 +176,12 @@ std::string_view ExclusionName(Exclusion exclusion) noexcept {
   return "unknown";
 }
 
+bool ClaimsCount(const ClusterFacts& cluster) {
+  return cluster.membership && std::ranges::all_of(cluster.speakers, [](const Speaker& speaker) {
+           return speaker.understands_claims;
+         });
+}
+
 Decision Elect(const ServiceFacts& service, const ClusterFacts& cluster, std::string_view self) {
   Decision decision;
   if (service.ingress.empty()) {
@@ -208,7 +214,7 @@ Decision Elect(const ServiceFacts& service, const ClusterFacts& cluster, std::st
   std::sort(decision.excluded.begin(), decision.excluded.end(),
             [](const ExcludedNode& a, const ExcludedNode& b) { return a.node < b.node; });
   SortCandidates(decision.candidates, service.ingress.front());
-  if (cluster.membership && FailBackOf(advertisements) > config::FailBackDelay::zero()) {
+  if (ClaimsCount(cluster)) {
     PreferTenant(by_name, service, self, decision);
   }
 

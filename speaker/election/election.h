@@ -15,7 +15,9 @@
 /// Beyond MetalLB: where an advertisement for the Service asks for it (annotation
 /// model::kFailBack), who announces it claims it, and stays: of the candidates that claim the first
 /// address, the one with the highest epoch is the tenant, and wins whatever the order says. Among
-/// equal epochs the order decides, as it does where no candidate claims it.
+/// equal epochs the order decides, as it does where no candidate claims it. What is claimed counts
+/// whether or not this speaker's own configuration asks for it: speakers may hear of a change at
+/// different times.
 
 #include <cstddef>
 #include <cstdint>
@@ -58,9 +60,11 @@ struct Speaker {
   model::NodeName node;
   bool yields = false;  ///< Has a reason to leave it to another; counts only where there is one.
   std::shared_ptr<const Claims> claims = nullptr;  ///< Null: none.
+  bool understands_claims = true;  ///< False of a version that doesn't know of claims.
 
   friend bool operator==(const Speaker& a, const Speaker& b) {
     return a.node == b.node && a.yields == b.yields &&
+           a.understands_claims == b.understands_claims &&
            (a.claims == b.claims || (a.claims && b.claims && *a.claims == *b.claims));
   }
 };
@@ -142,6 +146,10 @@ struct Decision {
     return candidates.empty() ? nullptr : &candidates.front().node;
   }
 };
+
+/// Whether claims count, and may be made: while all living speakers understand them, since one that
+/// doesn't elects by the order alone.
+[[nodiscard]] bool ClaimsCount(const ClusterFacts& cluster);
 
 /// Decides for the speaker on `self`. The order of nodes, speakers, endpoints and advertisements
 /// doesn't matter; the order of ingress addresses does.

@@ -61,7 +61,7 @@ Vote Elector::Decide(const ServiceFacts& service, Ranking& ranking) {
                            ? LocalWinner(service, *electorate.domain, ranking)
                            : Winner(*electorate.domain, ranking);
   NodeId winner = first;
-  if (vote.fail_back > config::FailBackDelay::zero()) {
+  if (claims_count_) {
     const Tenant tenant = FindTenant(service, *electorate.domain, first);
     winner = tenant.epoch > 0 ? tenant.id : first;
     vote.epoch = tenant.epoch;

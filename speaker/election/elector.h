@@ -38,7 +38,7 @@ struct Vote {
   std::string_view winner = {};                 ///< Empty where no node can.
   const InterfaceChoice* interfaces = nullptr;  ///< Of this node; set where it announces.
   config::ConflictPolicy conflict_policy = config::ConflictPolicy::kWarn;  ///< Where it announces.
-  /// FailBackOf(); 0 where nobody claims: without membership. Not looked at where no endpoint can
+  /// FailBackOf(); 0 where nobody may claim: see ClaimsCount(). Not looked at where no endpoint can
   /// serve and this node claims nothing.
   config::FailBackDelay fail_back{};
   std::uint32_t epoch = 0;      ///< Of the claim by which the winner won; 0: by the order.
@@ -71,8 +71,8 @@ class Elector {
   /// What elections are held with from now on. `cluster.nodes` and the advertisements given to
   /// Decide() must stay as they are until the next call; a node's name occurs once.
   void SetView(const ClusterFacts& cluster);
-  /// The same view, with what `cluster.speakers` claim now, and nothing else of `cluster`. Votes
-  /// stay valid.
+  /// The same view, with what `cluster.speakers` claim now, ClaimsCount(), and nothing else of
+  /// `cluster`. Votes stay valid.
   void SetClaims(const ClusterFacts& cluster);
 
   /// As Elect(service, cluster, self). Needs a view.

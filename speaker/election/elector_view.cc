@@ -102,7 +102,7 @@ void Elector::FindUsable(const ClusterFacts& cluster) {
 }
 
 void Elector::SetClaims(const ClusterFacts& cluster) {
-  claims_count_ = cluster.membership;
+  claims_count_ = ClaimsCount(cluster);
   if (!claims_count_ || std::ranges::none_of(cluster.speakers, [](const Speaker& speaker) {
         return speaker.claims != nullptr;
       })) {

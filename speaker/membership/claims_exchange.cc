@@ -3,8 +3,8 @@
 /// \file
 /// Membership: what others claim. Every datagram tells the digest of what its sender claims; who
 /// knows something else of it asks for the claims, or for what has changed of those that it knows,
-/// until it has all parts. A member that can't be
-/// asked is asked about: the digest says whether what another one tells of it is right.
+/// until it has all parts. A member that can't be asked is asked about: the digest says whether
+/// what another one tells of it is right.
 
 #include <algorithm>
 #include <memory>
@@ -82,8 +82,8 @@ void Membership::SetToldClaims(TimePoint now, Peer& peer, std::uint64_t digest, 
   CountInDigest(peer);
 }
 
-// Whether what `peer` claims it may have claimed without knowing what we claim. Otherwise it hands
-// over, and lets go of what we have announced since.
+// Whether `peer` may have claimed something that we don't know of, without knowing what we claim.
+// Otherwise it hands over, and lets go of what we have announced since.
 bool Membership::MayBeRival(TimePoint now, const Peer& peer) const {
   return peer.yields == kYieldsNothing && now - peer.eligible_since < profile_.view_interval;
 }
@@ -93,8 +93,8 @@ void Membership::SetKnownClaims(TimePoint now, Peer& peer, std::uint64_t digest,
   PeerClaims& held = peer.claims;
   const Claims changes = Difference(Of(held.known), Of(claims));
   NoteEpochs(changes);
-  const bool lets_go = held.missed || LetsGo(Of(claims_), changes);
-  actions.rival_met |= claims_ && lets_go && MayBeRival(now, peer);
+  const bool both_claimed = LetsGo(Of(claims_), changes) && peer.yields == kYieldsNothing;
+  actions.rival_met |= claims_ && (both_claimed || (held.missed && MayBeRival(now, peer)));
   held.parts.clear();
   held.known = std::move(claims);
   held.known_digest = digest;
@@ -115,7 +115,8 @@ void Membership::RequestClaims(TimePoint now, Peer& peer, Actions& actions) {
   claims.next_request =
       now + (claims.unanswered_requests < kHastyRequests ? profile_.probe_interval
                                                          : profile_.heartbeat_interval);
-  if (claims.parts.empty()) {
+  if (claims.parts.empty() || claims.unanswered_requests >= kHastyRequests) {
+    claims.parts.clear();  // nobody has the rest of what was wanted any more
     claims.wanted = claims.told;
     claims.wanted_base = claims.known_digest;
   }
@@ -123,9 +124,8 @@ void Membership::RequestClaims(TimePoint now, Peer& peer, Actions& actions) {
     Body body;
     body.kind = MessageKind::kClaimsRequest;
     body.notes = {NoteOf(peer)};
-    body.about.digest = claims.wanted;
-    body.about.base = claims.wanted_base;
-    body.about.part = static_cast<std::uint16_t>(FirstMissing(claims.parts));
+    body.about = ClaimsPart{.digest = claims.wanted, .base = claims.wanted_base};
+    body.about->part = static_cast<std::uint16_t>(FirstMissing(claims.parts));
     Seal(whom, std::move(body), actions);
   };
   ask(peer);
@@ -134,7 +134,7 @@ void Membership::RequestClaims(TimePoint now, Peer& peer, Actions& actions) {
   }
   const auto can_help = [&peer](const auto& entry) {
     return entry.second != &peer && entry.second->state == MemberState::kAlive &&
-           entry.second->fresh;
+           entry.second->fresh && entry.second->understands_claims;
   };
   const auto next = peers_by_id_.lower_bound(claims.next_helper);
   auto helper = std::find_if(next, peers_by_id_.end(), can_help);
@@ -155,7 +155,7 @@ void Membership::OnClaimsRequest(TimePoint now, Peer& from, const Body& body, Ac
   const Note& asked = body.notes.front();
   if (asked.member == id_) {
     from.next_claims_answer = now + profile_.probe_interval / 2;
-    AnswerClaimsRequest(now, from, body.about, actions);
+    AnswerClaimsRequest(now, from, *body.about, actions);
     return;
   }
   const auto it = peers_by_id_.find(asked.member);
@@ -163,10 +163,10 @@ void Membership::OnClaimsRequest(TimePoint now, Peer& from, const Body& body, Ac
     return;
   }
   const Peer& about = *it->second;
-  if (about.claims.known && about.claims.known_digest == body.about.digest) {
+  if (about.claims.known && about.claims.known_digest == body.about->digest) {
     from.next_claims_answer = now + profile_.probe_interval / 2;
-    ClaimsPart what = {.digest = body.about.digest};
-    what.part = body.about.base == 0 ? body.about.part : std::uint16_t{0};
+    ClaimsPart what = {.digest = body.about->digest};
+    what.part = body.about->base == 0 ? body.about->part : std::uint16_t{0};
     SendClaims(from, NoteOf(about), what, *about.claims.known, actions);
   }
 }
@@ -185,7 +185,7 @@ std::optional<MembershipDrop> Membership::OnClaims(TimePoint now, const Body& bo
   if (!peer.session || peer.session->boot != note.boot || peer.claims.AreKnown()) {
     return std::nullopt;
   }
-  return TakePart(now, peer, body.about, actions);
+  return TakePart(now, peer, *body.about, actions);
 }
 
 std::optional<MembershipDrop> Membership::TakePart(TimePoint now, Peer& peer,

@@ -6,6 +6,7 @@
 /// what was told in the last while can be asked for, and what has changed since.
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -22,6 +23,10 @@ constexpr std::size_t kPartsAtOnce = 32;
 constexpr std::size_t kHistory = 8;
 // Epochs of claims that nobody has any more are kept of so many addresses.
 constexpr std::size_t kMostEpochs = 8 * kMaxClaims;
+
+// What has changed is told after so long at the latest: before those who have been told to hand
+// over stop to wait.
+constexpr Duration kLongestUntold = std::chrono::seconds(1);
 
 const Claims kNone;
 
@@ -89,7 +94,7 @@ void Membership::LetGo(TimePoint now, const Claims& changes, Actions& actions) {
         });
     if (concerned) {
       PublishClaims(now);
-      if (claims_untold_ || (Large() && !peer.observer)) {
+      if (claims_untold_) {
         Send(now, peer, MessageKind::kHeartbeat, actions);
         next_claims_told_ = std::max(next_claims_told_, now + profile_.probe_interval);
       }
@@ -104,7 +109,6 @@ void Membership::PublishClaims(TimePoint now) {
   }
   const Claims& before = Of(history_.back().claims);
   const Claims& after = Of(claims_);
-  release_untold_ |= TakesAway(Difference(before, after));
   const std::size_t parts = std::max(PartsOf(before), PartsOf(after));
   if (parts > 1) {
     const auto rounds = static_cast<int>(parts / kPartsAtOnce);
@@ -153,16 +157,15 @@ std::uint32_t Membership::HighestEpoch(AddressKey address) const {
                              : std::min(it->second, std::numeric_limits<std::uint32_t>::max() - 1);
 }
 
-// Nobody loses by hearing late of a claim: who claims an address is who wins it anyway. So in large
-// clusters the observers are told, and the others hear of it when views are compared. Where a claim
-// is given up, somebody has to take the address over, and everybody is told: but not so often that
-// all together make a storm.
+// Everybody is told: where a claim is given up, somebody has to take the address over, and who
+// becomes a candidate has to know who has one. But in a large cluster not so often that all
+// together make a storm.
 void Membership::TellClaims(TimePoint now, Actions& actions) {
   claims_untold_ = false;
-  const bool all = !Large() || release_untold_;
   const auto turns = 1 + static_cast<int>(peers_.size() / (4 * profile_.observers));
-  next_claims_told_ = now + (all ? turns : 1) * profile_.heartbeat_interval;
-  release_untold_ = false;
+  next_claims_told_ =
+      now + std::min(turns * profile_.heartbeat_interval,
+                     std::max<Duration>(profile_.heartbeat_interval, kLongestUntold));
   const ToldClaims* const base = ToldWith(std::exchange(base_digest_, claims_digest_));
   const ToldClaims& told = history_.back();
   const bool whole = PartsOf(Of(told.claims)) <= 1;
@@ -171,10 +174,10 @@ void Membership::TellClaims(TimePoint now, Actions& actions) {
   const ClaimsPart what = {.digest = told.digest,
                            .base = whole || base == nullptr ? 0 : base->digest};
   for (auto& [name, peer] : peers_) {
-    if (!peer.CountsAsAlive() || (!all && !peer.observer)) {
+    if (!peer.CountsAsAlive()) {
       continue;
     }
-    if (!changes.empty() && PartsOf(changes) <= 1) {
+    if (peer.understands_claims && !changes.empty() && PartsOf(changes) <= 1) {
       SendClaims(peer, OwnNote(), what, changes, actions);
     } else {
       Send(now, peer, MessageKind::kHeartbeat, actions);

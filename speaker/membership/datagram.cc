@@ -10,8 +10,11 @@ namespace stentor::speaker {
 namespace {
 
 constexpr std::uint16_t kMagic = 0x5374;  // "St"
-constexpr std::uint8_t kVersion = 2;
-constexpr std::uint8_t kWatchedFlag = 1;
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kWatchedFlag = 1U << 0U;
+constexpr std::uint8_t kUnderstandsClaimsFlag = 1U << 1U;
+constexpr std::uint8_t kClaimsDigestFlag = 1U << 2U;
+constexpr std::uint8_t kAboutClaimsFlag = 1U << 3U;
 
 bool IsKind(std::uint8_t value) {
   return value >= static_cast<std::uint8_t>(MessageKind::kHeartbeat) &&
@@ -23,9 +26,19 @@ bool IsNoteState(std::uint8_t value) {
          value <= static_cast<std::uint8_t>(NoteState::kSuspect);
 }
 
-bool IsAboutClaims(MessageKind kind) {
-  return kind == MessageKind::kRelayedAnswer || kind == MessageKind::kClaimsRequest ||
-         kind == MessageKind::kClaims;
+bool MustBeAboutClaims(MessageKind kind) {
+  return kind == MessageKind::kClaimsRequest || kind == MessageKind::kClaims;
+}
+
+bool MayBeAboutClaims(MessageKind kind) {
+  return kind == MessageKind::kRelayedAnswer || MustBeAboutClaims(kind);
+}
+
+std::uint8_t FlagsOf(const Body& body) {
+  const int flags =
+      (body.watched ? kWatchedFlag : 0) | (body.understands_claims ? kUnderstandsClaimsFlag : 0) |
+      (body.claims_digest != 0 ? kClaimsDigestFlag : 0) | (body.about ? kAboutClaimsFlag : 0);
+  return static_cast<std::uint8_t>(flags);
 }
 
 void EncodeClaims(const ClaimsPart& about, ByteWriter& out) {
@@ -112,13 +125,15 @@ std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept {
 
 std::vector<std::byte> EncodeBody(const Body& body) {
   STENTOR_CHECK(body.notes.size() <= kMaxNotes && body.macs.size() <= kMaxMacs &&
-                body.about.claims.size() <= kClaimsPerPart)
+                (!body.about || body.about->claims.size() <= kClaimsPerPart) &&
+                (MustBeAboutClaims(body.kind) ? body.about.has_value()
+                                              : !body.about || MayBeAboutClaims(body.kind)))
       << body.notes.size() << " notes, " << body.macs.size() << " MACs, "
-      << body.about.claims.size() << " claims";
+      << (body.about ? body.about->claims.size() : 0) << " claims";
   ByteWriter out;
-  out.U8(static_cast<std::uint8_t>(body.kind)).U8(body.watched ? kWatchedFlag : 0);
+  out.U8(static_cast<std::uint8_t>(body.kind)).U8(FlagsOf(body));
   out.U16(body.yields).U32(body.incarnation).U32(body.newest_key);
-  out.U64(body.seen_boot).U64(body.view_digest).U64(body.claims_digest);
+  out.U64(body.seen_boot).U64(body.view_digest);
   out.U64(body.challenge).U64(body.echo).U64(body.nonce);
   out.U8(static_cast<std::uint8_t>(body.notes.size()));
   for (const Note& note : body.notes) {
@@ -129,8 +144,11 @@ std::vector<std::byte> EncodeBody(const Body& body) {
   for (const net::MacAddress& mac : body.macs) {
     out.Put(std::as_bytes(std::span(mac.octets())));
   }
-  if (IsAboutClaims(body.kind)) {
-    EncodeClaims(body.about, out);
+  if (body.claims_digest != 0) {
+    out.U64(body.claims_digest);
+  }
+  if (body.about) {
+    EncodeClaims(*body.about, out);
   }
   return std::move(out).Finish();
 }
@@ -143,13 +161,14 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
     return std::nullopt;
   }
   body.kind = static_cast<MessageKind>(kind);
-  body.watched = (in.U8() & kWatchedFlag) != 0;
+  const std::uint8_t flags = in.U8();
+  body.watched = (flags & kWatchedFlag) != 0;
+  body.understands_claims = (flags & kUnderstandsClaimsFlag) != 0;
   body.yields = in.U16();
   body.incarnation = in.U32();
   body.newest_key = in.U32();
   body.seen_boot = in.U64();
   body.view_digest = in.U64();
-  body.claims_digest = in.U64();
   body.challenge = in.U64();
   body.echo = in.U64();
   body.nonce = in.U64();
@@ -183,7 +202,15 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
     }
     body.macs.emplace_back(octets);
   }
-  if (IsAboutClaims(body.kind) && !DecodeClaims(in, body.kind, body.about)) {
+  if ((flags & kClaimsDigestFlag) != 0) {
+    body.claims_digest = in.U64();
+    if (body.claims_digest == 0) {
+      return std::nullopt;
+    }
+  }
+  const bool about = (flags & kAboutClaimsFlag) != 0;
+  if (about ? !MayBeAboutClaims(body.kind) || !DecodeClaims(in, body.kind, body.about.emplace())
+            : MustBeAboutClaims(body.kind)) {
     return std::nullopt;
   }
   if (!in.ok() || !in.rest().empty()) {

@@ -9,17 +9,19 @@
 /// then sealed, followed by the tag (16):
 ///
 ///   kind(1)  flags(1)  yields(2)  incarnation(4)  newest key(4)  seen boot(8)  view digest(8)
-///   claims digest(8)  challenge(8)  echo(8)  nonce(8)  note count(1)  notes (23 each)
-///   MAC count(1)  MACs (6 each)
+///   challenge(8)  echo(8)  nonce(8)  note count(1)  notes (23 each)  MAC count(1)  MACs (6 each)
 ///
-/// and, where it is about somebody's claims (kRelayedAnswer, kClaimsRequest, kClaims):
+/// and, as flags say, what the sender claims (bit 2), and what it tells or asks of somebody's
+/// claims (bit 3):
 ///
+///   claims digest(8)
 ///   digest(8)  base(8)  part(2)  part count(2)  claim count(1)
 ///   claims (12 each: address key(8)  epoch(4))
 ///
-/// Integers are in network order. A datagram without notes and MACs, from a node with a name of 10
-/// octets, has 112 octets. Of the flags, bit 0 is `watched`; others are sent as 0 and not looked
-/// at.
+/// Integers are in network order. A datagram without notes, MACs and claims, from a node with a
+/// name of 10 octets, has 104 octets. Of the flags, bit 0 is `watched`, and bit 1 says that the
+/// sender understands claims: those who don't are sent none, since they would drop what follows the
+/// MACs. Other flags are sent as 0 and not looked at.
 
 #include <cstddef>
 #include <cstdint>
@@ -109,19 +111,22 @@ struct ClaimsPart {
 struct Body {
   MessageKind kind = MessageKind::kHeartbeat;
   bool watched = false;  ///< The recipient is an observer of the sender: it gets all heartbeats.
-  std::uint16_t yields = 0;  ///< The sender's own.
+  bool understands_claims = false;  ///< The sender does.
+  std::uint16_t yields = 0;         ///< The sender's own.
   std::uint32_t incarnation = 0;
   KeyId newest_key = 0;  ///< Under which the sender would seal to those who know it.
   BootId seen_boot = 0;  ///< The boot of the recipient that the sender counts as alive; 0 for none.
   std::uint64_t view_digest = 0;
-  std::uint64_t claims_digest = 0;  ///< Of what the sender claims; 0 for nothing.
-  std::uint64_t challenge = 0;      ///< To be echoed by the recipient; 0 for none.
-  std::uint64_t echo = 0;           ///< The recipient's last challenge; 0 for none.
-  std::uint64_t nonce = 0;          ///< Of a relayed probe; otherwise 0.
+  std::uint64_t challenge = 0;  ///< To be echoed by the recipient; 0 for none.
+  std::uint64_t echo = 0;       ///< The recipient's last challenge; 0 for none.
+  std::uint64_t nonce = 0;      ///< Of a relayed probe; otherwise 0.
   std::vector<Note> notes;
   /// From which the sender announces: no stranger's, whatever they claim.
   std::vector<net::MacAddress> macs;
-  ClaimsPart about;  ///< Of the kinds that are about claims, those of the member in the note.
+  std::uint64_t claims_digest = 0;  ///< Of what the sender claims; 0 for nothing.
+  /// What the member in the note claims: of kClaimsRequest and kClaims, and of kRelayedAnswer where
+  /// that member understands claims.
+  std::optional<ClaimsPart> about;
 
   friend bool operator==(const Body&, const Body&) = default;
 };
@@ -137,9 +142,9 @@ struct Body {
 /// kClaimsPerPart claims.
 [[nodiscard]] std::vector<std::byte> EncodeBody(const Body& body);
 /// Reads the opened part; any bytes. Nothing where it is malformed: short, long, of an unknown
-/// kind, or with claims that are not sorted, without an epoch (unless there is a base), or not as
-/// many as there must be.
-/// Unknown yields are kept, so that later versions may add some.
+/// kind, without claims where there must be some, or with claims that are not sorted, without an
+/// epoch (unless there is a base), or not as many as there must be. Unknown yields are kept, so
+/// that later versions may add some.
 [[nodiscard]] std::optional<Body> DecodeBody(Bytes plaintext);
 
 }  // namespace stentor::speaker

@@ -24,7 +24,10 @@ constexpr std::uint64_t kRecentDatagrams = 64;
 
 std::uint64_t DigestOf(MemberId id, BootId boot, YieldReasons yields, std::uint64_t claims) {
   ByteWriter text;
-  text.U64(id).U64(boot).U16(yields).U64(claims);
+  text.U64(id).U64(boot).U16(yields);
+  if (claims != 0) {
+    text.U64(claims);  // who doesn't know of claims has the same digest where there are none
+  }
   const crypto::Sha256Digest digest = crypto::Sha256(text.buffer());
   return ByteReader(digest).U64();
 }
@@ -157,20 +160,6 @@ void Membership::RemoveUnlisted(TimePoint now,
   }
 }
 
-Actions Membership::SetLocalState(TimePoint now, YieldReasons yields) {
-  Actions actions;
-  if (yields_ == yields) {
-    return actions;
-  }
-  yields_ = yields;
-  NoteIncarnation();  // who hears of it from others knows what is newer
-  ViewChanged(now, nullptr, actions);
-  if (phase_ != Phase::kNew && leave_ == LeaveState::kNo) {
-    TellAll(now, {}, actions);
-  }
-  return actions;
-}
-
 Actions Membership::SetLocalMacs(TimePoint now, const std::set<net::MacAddress>& macs) {
   Actions actions;
   const auto end =
@@ -263,11 +252,15 @@ std::set<net::MacAddress> Membership::PeerMacs() const {
 std::vector<AliveMember> Membership::AliveMembers() const {
   std::vector<AliveMember> members;
   if (leave_ == LeaveState::kNo) {
-    members.push_back({.node = node_, .yields = LocalYields(), .claims = claims_});
+    members.push_back(
+        {.node = node_, .yields = LocalYields(), .claims = claims_, .understands_claims = true});
   }
   for (const auto& [name, peer] : peers_) {
     if (peer.CountsAsAlive()) {
-      members.push_back({.node = name, .yields = peer.yields, .claims = peer.claims.known});
+      members.push_back({.node = name,
+                         .yields = peer.yields,
+                         .claims = peer.claims.known,
+                         .understands_claims = peer.understands_claims});
     }
   }
   std::sort(members.begin(), members.end(),

@@ -79,9 +79,12 @@ struct AliveMember {
   /// What it claims, as of what it told last; null for nothing. Shared: two values with one pointer
   /// are the same claims, but not the other way round.
   std::shared_ptr<const Claims> claims = nullptr;
+  /// Its build knows of claims. Where one does not, nobody's claims may count in the elections.
+  bool understands_claims = false;
 
   friend bool operator==(const AliveMember& a, const AliveMember& b) {
     return a.node == b.node && a.yields == b.yields &&
+           a.understands_claims == b.understands_claims &&
            (a.claims == b.claims || (a.claims && b.claims && *a.claims == *b.claims));
   }
 };
@@ -161,7 +164,10 @@ class Membership {
   /// Whether all living members hold the first secret: then the second one can go.
   [[nodiscard]] bool AllHoldNewestSecret() const;
 
-  /// Replaces this speaker's reasons to yield, and tells everybody at once.
+  /// Replaces this speaker's reasons to yield, and tells everybody at once. Where somebody claims
+  /// something, one that has none any more goes on with those that it had until all have answered
+  /// what they claim now, for profile.suspect_after at most: it must not take what it doesn't know
+  /// to be claimed.
   [[nodiscard]] Actions SetLocalState(TimePoint now, YieldReasons yields);
 
   /// Replaces the MACs that this speaker announces from, and tells everybody at once. Of more than
@@ -270,6 +276,13 @@ class Membership {
   // So large that not everybody can do something at once.
   [[nodiscard]] bool Large() const noexcept { return peers_.size() > 4 * profile_.observers; }
 
+  // returning.cc: a speaker that stops to yield
+  [[nodiscard]] bool BeginReturn(TimePoint now, Actions& actions);
+  void PollReturn(TimePoint now, Actions& actions);
+  [[nodiscard]] bool AllAnswered() const;
+  void Return(TimePoint now, Actions& actions);
+  void ChangeYields(TimePoint now, YieldReasons yields, Actions& actions);
+
   // timers.cc: what happens when nothing arrives
   void NoteLateness(TimePoint now, Actions& actions);
   void PollPeer(TimePoint now, Peer& peer, Actions& actions);
@@ -340,6 +353,7 @@ class Membership {
 
   // send.cc: everything that leaves
   void Seal(Peer& peer, Body body, Actions& actions);
+  [[nodiscard]] static bool UnderstandsClaims(const Peer& peer);
   void Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,
             std::vector<Note> notes = {});
   bool Demand(TimePoint now, Peer& peer, Actions& actions);
@@ -363,6 +377,8 @@ class Membership {
   const BootId boot_;
   std::uint32_t incarnation_ = 1;
   YieldReasons yields_ = kYieldsNothing;
+  std::optional<TimePoint> return_until_;  // it stops to yield then, or when all have answered
+  TimePoint next_return_poll_{};
   std::vector<net::MacAddress> macs_;
   SharedClaims claims_;                 // null: none
   std::vector<ToldClaims> history_{1};  // what was told of them, the last one last
@@ -371,7 +387,6 @@ class Membership {
   TimePoint next_claims_published_{};   // not before
   TimePoint next_claims_told_{};        // not before
   bool claims_untold_ = false;
-  bool release_untold_ = false;                           // of what was claimed before
   std::unordered_map<AddressKey, std::uint32_t> epochs_;  // the highest one heard of
   std::size_t epochs_in_use_ = 0;                         // when it was last looked which are
   Peers peers_;

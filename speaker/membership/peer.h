@@ -38,6 +38,7 @@ struct SelfReport {
   std::uint32_t incarnation = 0;
   KeyId newest_key = 0;
   std::uint64_t claims_digest = 0;
+  bool understands_claims = false;
   bool watched = false;
   bool sees_us = false;
 };
@@ -103,8 +104,10 @@ struct Peer {
   std::uint32_t incarnation = 0;
   std::uint16_t yields = 0;
   std::vector<net::MacAddress> macs;  // that it announced from when it was last heard
+  bool understands_claims = false;
   PeerClaims claims;
   TimePoint next_claims_answer{};  // to what it asks of claims, its own or others'
+  bool to_answer = false;          // before this speaker stops to yield
   bool greet = false;  // it hears that we see its new boot once the elections have been held
   bool fresh = false;  // has echoed a challenge since we last had a reason to doubt it
   TimePoint last_heard{};

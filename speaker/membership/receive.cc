@@ -108,6 +108,7 @@ std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAd
                     .incarnation = body->incarnation,
                     .newest_key = body->newest_key,
                     .claims_digest = body->claims_digest,
+                    .understands_claims = body->understands_claims,
                     .watched = body->watched,
                     .sees_us = body->seen_boot == boot_};
   }
@@ -165,6 +166,7 @@ std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, c
   peer.fresh = true;
   peer.has_seen_us = false;
   peer.unseen_since.reset();
+  peer.to_answer = false;
   peer.incarnation = 0;
   peer.relayed_at.reset();
   peer.yields = peer.session->latest.yields;
@@ -211,6 +213,7 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
     peer.session->owed_echo = body.challenge;
   }
   const bool again = proved && !peer.fresh;
+  peer.to_answer &= !proved;
   peer.fresh |= proved;
   if (!peer.fresh) {
     Demand(now, peer, actions);
@@ -250,6 +253,10 @@ void Membership::TakeReport(TimePoint now, Peer& peer, Actions& actions) {
     peer.incarnation = report.incarnation;
     SetYields(now, peer, report.yields, actions);
     SetToldClaims(now, peer, report.claims_digest, actions);
+  }
+  if (std::exchange(peer.understands_claims, report.understands_claims) !=
+      report.understands_claims) {
+    ViewChanged(now, &peer, actions);
   }
   peer.watched = report.watched;
   peer.newest_key = report.newest_key;
@@ -296,6 +303,9 @@ std::optional<MembershipDrop> Membership::OnNews(TimePoint now, Peer& peer, cons
       }
   }
   CompareViews(now, peer, body.view_digest, actions);
+  if (return_until_ && AllAnswered()) {
+    Return(now, actions);
+  }
   confirmed_ |= body.seen_boot == boot_;
   if (phase_ == Phase::kHolding && confirmed_ && IsReadyFor(body.view_digest)) {
     BecomeReady(now, actions);
@@ -319,8 +329,9 @@ bool Membership::IsReadyFor(std::uint64_t view_digest) const {
 }
 
 bool Membership::AnybodyClaims() const {
-  return claims_ || std::any_of(peers_.begin(), peers_.end(),
-                                [](const auto& entry) { return entry.second.claims.told != 0; });
+  return claims_ || std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) {
+           return entry.second.CountsAsAlive() && entry.second.claims.told != 0;
+         });
 }
 
 void Membership::OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions) {
@@ -398,7 +409,9 @@ void Membership::AnswerRelays(TimePoint now, Peer& peer, Actions& actions) {
     body.kind = MessageKind::kRelayedAnswer;
     body.nonce = request.nonce;
     body.notes = {NoteOf(peer)};
-    body.about.digest = peer.claims.told;
+    if (peer.understands_claims && UnderstandsClaims(requester->second)) {
+      body.about = ClaimsPart{.digest = peer.claims.told};
+    }
     Seal(requester->second, std::move(body), actions);
   }
 }
@@ -437,13 +450,17 @@ void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& bo
     peer.has_seen_us = false;
     peer.unseen_since.reset();
     peer.incarnation = note.incarnation;
+    peer.understands_claims = body.about.has_value();
+    peer.session->latest.understands_claims = peer.understands_claims;
     ForgetClaims(now, peer, was_alive);
   }
   peer.relayed_at = now;
   if (note.incarnation >= peer.incarnation) {
     peer.incarnation = note.incarnation;
     SetYields(now, peer, note.yields, actions);
-    SetToldClaims(now, peer, body.about.digest, actions);
+    if (body.about) {
+      SetToldClaims(now, peer, body.about->digest, actions);
+    }
   }
   if (!same_boot || !was_alive) {
     Join(now, peer, was_alive ? ChangeKind::kRestarted : ChangeKind::kJoined, actions);

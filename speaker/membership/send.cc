@@ -19,7 +19,8 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.incarnation = incarnation_;
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
-  body.claims_digest = claims_digest_;
+  body.understands_claims = true;
+  body.claims_digest = UnderstandsClaims(peer) ? claims_digest_ : 0;
   body.macs = macs_;
   std::optional<KeyId> asked_under;  // the key of the question that this answers
   for (std::optional<Session>* session : {&peer.session, &peer.pending}) {
@@ -35,6 +36,16 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   const std::vector<std::byte> sealed = channel.Seal(peer.sent, datagram, EncodeBody(body));
   datagram.insert(datagram.end(), sealed.begin(), sealed.end());
   actions.send.push_back({.destination = peer.addresses.front(), .bytes = std::move(datagram)});
+}
+
+// A boot that isn't known to live may be followed by one of another build: what it sends itself
+// says so.
+bool Membership::UnderstandsClaims(const Peer& peer) {
+  if (peer.CountsAsAlive()) {
+    return peer.understands_claims;
+  }
+  const std::optional<Session>& last = peer.pending ? peer.pending : peer.session;
+  return last && last->latest.understands_claims;
 }
 
 void Membership::MakeOutgoing(Peer& peer) const {

@@ -63,6 +63,9 @@ Actions Membership::Poll(TimePoint now) {
     AskEverybody(now, actions);
     TellAll(now, std::move(told), actions);
   }
+  if (return_until_ && now >= next_return_poll_) {
+    PollReturn(now, actions);
+  }
   if (!Published() && now >= next_claims_published_) {
     PublishClaims(now);
   }
@@ -278,6 +281,9 @@ std::optional<TimePoint> Membership::NextDeadline() const {
   TimePoint next = std::min(next_heartbeat_, next_peer_deadline_);
   if (phase_ == Phase::kHolding) {
     next = std::min(next, hold_until_);
+  }
+  if (return_until_) {
+    next = std::min(next, next_return_poll_);
   }
   if (!Published()) {
     next = std::min(next, next_claims_published_);

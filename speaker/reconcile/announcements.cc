@@ -86,7 +86,9 @@ void Reconciler::RebuildAnnouncements() {
   handed_over_.clear();
   for (const auto& [key, lost] : lost_) {
     for (const net::IpAddress& address : lost.addresses) {
-      handed_over_.try_emplace(address, HandedOver{.service = key, .winner = lost.winner});
+      handed_over_.try_emplace(
+          address,
+          HandedOver{.service = key, .winner = lost.winner, .until_taken = lost.until_taken});
     }
   }
   ++revision_;

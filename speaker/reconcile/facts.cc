@@ -23,7 +23,7 @@ bool IsOfClass(const model::Service& service, const std::string& wanted) {
 }
 
 bool SameButClaims(const Speaker& a, const Speaker& b) {
-  return a.node == b.node && a.yields == b.yields;
+  return a.node == b.node && a.yields == b.yields && a.understands_claims == b.understands_claims;
 }
 
 }  // namespace
@@ -45,13 +45,17 @@ void Reconciler::UpsertService(const model::Service& service) {
     entry.won.clear();
     entry.had_status = early_statuses_.erase(service.key) > 0;
     entry.local = {};
+    entry.former_key = 0;
   }
   if (entry.ingress != ingress || entry.traffic_policy != service.external_traffic_policy) {
     entry.ranking = {};
     entry.pool.reset();
   }
   if (entry.claim_key != 0 && (ingress.empty() || ingress.front() != entry.ingress.front())) {
-    moved_.emplace_back(entry.claim_key, service.key);
+    moved_.push_back({.from = entry.claim_key, .service = service.key});
+    if (entry.uid == service.uid) {
+      entry.former_key = entry.claim_key;
+    }
     SetClaimKey(service.key, entry, 0);
   }
   entry.uid = service.uid;
@@ -148,6 +152,10 @@ void Reconciler::SetSpeakers(std::vector<Speaker> speakers, bool ready) {
   for (Speaker& speaker : speakers) {
     if (speaker.node == options_.node) {
       speaker.claims.reset();
+      speaker.understands_claims = true;
+    }
+    if (speaker.claims && !std::exchange(others_claim_, true) && !any_stays_) {
+      all_due_ = true;  // no Service has a claim_key so far
     }
   }
   if (ready_ != ready || !std::ranges::equal(speakers_, speakers, SameButClaims)) {
@@ -174,23 +182,6 @@ void Reconciler::NoteClaims(const Claims* before, const Claims* after) {
     MakeDue(claim.address);
   }
   claims_changed_ = true;
-}
-
-void Reconciler::MakeDue(AddressKey address) {
-  for (auto it = by_claim_key_.lower_bound({address, {}});
-       it != by_claim_key_.end() && it->first == address; ++it) {
-    due_.insert(it->second);
-  }
-}
-
-void Reconciler::SetClaimKey(const model::ServiceKey& key, Entry& entry, AddressKey address) {
-  if (entry.claim_key != 0) {
-    by_claim_key_.erase({entry.claim_key, key});
-  }
-  entry.claim_key = address;
-  if (address != 0) {
-    by_claim_key_.emplace(address, key);
-  }
 }
 
 void Reconciler::SetInterfaces(std::set<std::string> names) {

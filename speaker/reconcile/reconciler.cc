@@ -19,14 +19,6 @@ bool Same(const AllowedInterfaces& allowed, const InterfaceChoice& choice) {
 
 }  // namespace
 
-// Views: used up before anything changes.
-struct Reconciler::Outcome {
-  Verdict verdict = Verdict::kNotMine;
-  const config::Pool* pool = nullptr;
-  Vote vote = {};
-  TimePoint until = {};  // of kAwaitsProxy
-};
-
 Reconciler::Reconciler(Options options) : options_(std::move(options)), elector_(options_.node) {}
 
 const config::Pool* Reconciler::FindPool(const Entry& entry) const {
@@ -47,14 +39,15 @@ bool Reconciler::StaysIn(const config::Pool& pool) {
 
 ServiceFacts Reconciler::FactsOf(const model::ServiceKey& key, const Entry& entry,
                                  const config::Pool& pool) const {
+  const AddressKey claim_key = ElectedBy(entry);
   return {.ingress = entry.ingress,
           .labels = entry.labels,
           .traffic_policy = entry.traffic_policy,
           .may_share_address = entry.may_share_address,
           .endpoints = slices_.EndpointsOf(key),
           .advertisements = pool.l2_advertisements,
-          .claim_key = entry.claim_key,
-          .own_epoch = entry.claim_key != 0 ? tenancies_.EpochOf(entry.claim_key) : 0};
+          .claim_key = claim_key,
+          .own_epoch = claim_key != 0 ? tenancies_.EpochOf(claim_key) : 0};
 }
 
 ClusterFacts Reconciler::Cluster(std::span<const model::Node> nodes) const {
@@ -95,18 +88,6 @@ std::optional<TimePoint> Reconciler::AwaitsProxyUntil(const Entry& entry, TimePo
   return entry.local.UnsettledUntil(now);
 }
 
-Reconciler::Outcome Reconciler::Decide(const model::ServiceKey& key, Entry& entry, TimePoint now) {
-  NoteLocalEndpoints(key, entry, now);
-  Outcome outcome = Examine(key, entry, now);
-  if (not_taken_.contains(entry.claim_key) && TakeBack(key, entry, outcome, now)) {
-    outcome = Examine(key, entry, now);
-  }
-  if (entry.claim_key != 0 && !NoteTenancy(key, entry, outcome, now)) {
-    outcome = Examine(key, entry, now);
-  }
-  return outcome;
-}
-
 Reconciler::Outcome Reconciler::Examine(const model::ServiceKey& key, Entry& entry, TimePoint now) {
   if (!entry.mine) {
     return {.verdict = Verdict::kNotMine};
@@ -123,7 +104,7 @@ Reconciler::Outcome Reconciler::Examine(const model::ServiceKey& key, Entry& ent
   if (*entry.pool == nullptr) {
     return {.verdict = Verdict::kIpNotAllowed};
   }
-  if (entry.claim_key == 0 && StaysIn(**entry.pool)) {
+  if (entry.claim_key == 0 && (any_stays_ || others_claim_)) {
     SetClaimKey(key, entry, AddressKeyOf(entry.ingress.front()));
   }
   ++elections_;
@@ -151,82 +132,6 @@ Reconciler::Outcome Reconciler::Examine(const model::ServiceKey& key, Entry& ent
   return outcome;
 }
 
-bool Reconciler::TakeBack(const model::ServiceKey& key, const Entry& entry, const Outcome& outcome,
-                          TimePoint now) {
-  const Vote& vote = outcome.vote;
-  if (!ready_ || outcome.verdict != Verdict::kNotElected || vote.winner.empty() || vote.epoch > 0 ||
-      vote.fail_back == config::FailBackDelay::zero()) {
-    return false;
-  }
-  losses_.NoteFailure(vote.winner, now);
-  tenancies_.Win(entry.claim_key, key, options_.highest_epoch);
-  return true;
-}
-
-// Where somebody can announce the Service, whoever wins it claims it, and nobody else does.
-bool Reconciler::NoteTenancy(const model::ServiceKey& key, const Entry& entry,
-                             const Outcome& outcome, TimePoint now) {
-  const AddressKey address = entry.claim_key;
-  const Vote& vote = outcome.vote;
-  const bool stays = vote.fail_back > config::FailBackDelay::zero();
-  switch (outcome.verdict) {
-    case Verdict::kNotMine:
-    case Verdict::kNoAddress:
-    case Verdict::kInvalidIp:
-    case Verdict::kIpNotAllowed:
-      tenancies_.ReleaseLater(address, key, now);
-      return true;
-    case Verdict::kNotElected:
-      if (!vote.winner.empty()) {
-        tenancies_.Lose(address, key);
-        if (vote.epoch > 0) {
-          tenancies_.NoteTaken(address);
-        }
-      } else if (stays) {
-        // Whoever had it last has it again when somebody can have it.
-        tenancies_.Rest(address, key);
-      } else {
-        tenancies_.ReleaseLater(address, key, now);
-      }
-      return true;
-    case Verdict::kInterfaceMissing:
-      // Perhaps another node has one, and would be elected if nobody claimed it.
-      tenancies_.GiveBack(address);
-      return vote.epoch == 0;
-    case Verdict::kNotReady:
-    case Verdict::kAnnounced:
-    case Verdict::kAwaitsProxy:
-      break;
-  }
-  if (!stays) {
-    tenancies_.Release(address, key);
-    return true;
-  }
-  if (outcome.verdict == Verdict::kNotReady) {
-    tenancies_.Rest(address, key);  // what it claimed before a pause stands
-    return true;
-  }
-  tenancies_.Win(address, key, options_.highest_epoch);
-  if (vote.first == options_.node) {
-    tenancies_.AwaitNobody(address, key);
-    return true;
-  }
-  const Tenancies::Wait wait =
-      tenancies_.Await(address, key, vote.first, vote.fail_back, losses_, now);
-  if (wait.state == Tenancies::WaitState::kGoesOn) {
-    return true;
-  }
-  const bool over = wait.state == Tenancies::WaitState::kOver;
-  stay_notices_.push_back({.service = key,
-                           .preferred = std::string(wait.preferred),
-                           .given_back = over,
-                           .delay = wait.delay});
-  if (over) {
-    tenancies_.Offer(address, now);
-  }
-  return !over;
-}
-
 std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
   std::vector<OwnershipChange> changes;
   bool rebuild = false;
@@ -245,17 +150,7 @@ std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
   if (any_stays_ && std::exchange(speakers_changed_, false)) {
     losses_.Note(speakers_, now);
   }
-  for (const auto& [address, service] : std::exchange(moved_, {})) {
-    tenancies_.ReleaseLater(address, service, now);
-  }
-  tenancies_.Expire(now);
-  not_taken_ = tenancies_.TakeOffered(now);
-  for (const AddressKey address : not_taken_) {
-    MakeDue(address);
-  }
-  for (model::ServiceKey& key : tenancies_.Due(now)) {
-    due_.insert(std::move(key));
-  }
+  BringTenanciesUpToDate(now);
   if (std::exchange(all_due_, false)) {
     BeginView();
     due_.clear();
@@ -272,7 +167,7 @@ std::vector<OwnershipChange> Reconciler::Reconcile(TimePoint now) {
       }
     }
   }
-  not_taken_.clear();
+  overdue_.clear();
   if (rebuild) {
     RebuildAnnouncements();
   }
@@ -334,6 +229,7 @@ bool Reconciler::NoteHandOver(const model::ServiceKey& key, const Entry& entry,
   Lost lost;
   if (another) {
     lost.winner = std::string(outcome.vote.winner);
+    lost.until_taken = tenancies_.AwaitsTaker(entry.claim_key);
     if (!entry.announced.empty()) {
       lost.addresses = entry.announced;
     } else if (known != lost_.end()) {
@@ -356,6 +252,9 @@ bool Reconciler::NoteHandOver(const model::ServiceKey& key, const Entry& entry,
 
 std::optional<TimePoint> Reconciler::NextDeadline() const {
   std::optional<TimePoint> next = tenancies_.NextDeadline();
+  if (!former_.empty()) {
+    next = next ? std::min(*next, former_.front().until) : former_.front().until;
+  }
   for (const auto& [key, wait] : proxy_waits_) {
     next = next ? std::min(*next, wait.until) : wait.until;
   }

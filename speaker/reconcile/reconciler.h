@@ -15,8 +15,10 @@
 ///   for (const model::ServiceKey& service : reconciler.TakeSlicesToList()) { List(service); }
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -27,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/time.h"
 #include "common/config/config.h"
 #include "common/kube/codec.h"
 #include "common/model/objects.h"
@@ -78,6 +81,9 @@ struct OwnershipChange {
 struct HandedOver {
   model::ServiceKey service;
   model::NodeName winner;
+  /// It was given back, and this node has it again should nobody take it: it has to be answered
+  /// from here for however long it takes until the other one is heard to announce it.
+  bool until_taken = false;
 
   friend bool operator==(const HandedOver&, const HandedOver&) = default;
 };
@@ -128,6 +134,12 @@ class Reconciler {
     /// The highest epoch that is known of any speaker's claim of an address, also of dead ones: who
     /// claims an address anew goes beyond it. Empty: none is known.
     std::function<std::uint32_t(AddressKey)> highest_epoch = {};
+    /// A Service that is given back, and that nobody has taken after so long, can't be announced by
+    /// the node that is elected (it may lack the interfaces, which only it knows of), and this node
+    /// has it again. Has to be longer than AnnouncerOptions::hand_over_bound, which is what others
+    /// may take to announce something, and than the news of a claim takes where the announcement
+    /// isn't heard: up to nine heartbeat intervals were measured with 200 speakers.
+    Duration taken_within = std::chrono::seconds(5);
   };
   explicit Reconciler(Options options);
 
@@ -184,6 +196,10 @@ class Reconciler {
   /// as it has not been called, every interface is believed to exist.
   void SetInterfaces(std::set<std::string> names);
 
+  /// Another node was heard to announce `address`, which is (or just was) handed_over(): whatever
+  /// is known of its claims, it has taken it. True where an election is due for that.
+  [[nodiscard]] bool NoteTaken(const net::IpAddress& address);
+
   /// The port of a Service that waits (proxy_waits()) says that the service proxy is ready.
   void NoteProxyReady(const model::ServiceKey& service);
 
@@ -219,6 +235,8 @@ class Reconciler {
   /// Service is claimed by its first address. Empty where no advertisement asks for it, and without
   /// membership.
   [[nodiscard]] const Claims& claims() const noexcept { return tenancies_.claims(); }
+  /// Whether this node claims anything, or another speaker does of those of the last SetSpeakers().
+  [[nodiscard]] bool AnybodyClaims() const;
   /// Services that stay here or go back, since the last call. Each is told once for each node that
   /// comes to be preferred.
   [[nodiscard]] std::vector<StayNotice> TakeStayNotices() {
@@ -251,6 +269,7 @@ class Reconciler {
     std::vector<net::IpAddress> won;            // that somebody has announced, the latest last
     std::optional<const config::Pool*> pool;    // FindPool(), once it was asked
     AddressKey claim_key = 0;                   // of the first address; 0: not needed so far
+    AddressKey former_key = 0;                  // of another first address, until just now
     std::optional<Verdict> verdict;             // of the last Reconcile()
     DecisionReason decision = DecisionReason::kNotOwner;
     std::vector<net::IpAddress> announced;  // by this node, now
@@ -260,7 +279,13 @@ class Reconciler {
     std::vector<net::IpAddress> failed;  // that TakeFailures() has told of
     Ranking ranking;
   };
-  struct Outcome;
+  // Views: used up before anything changes.
+  struct Outcome {
+    Verdict verdict = Verdict::kNotMine;
+    const config::Pool* pool = nullptr;
+    Vote vote = {};
+    TimePoint until = {};  // of kAwaitsProxy
+  };
 
   using Services = std::map<model::ServiceKey, Entry>;
 
@@ -271,17 +296,28 @@ class Reconciler {
   [[nodiscard]] ServiceFacts FactsOf(const model::ServiceKey& key, const Entry& entry,
                                      const config::Pool& pool) const;
   [[nodiscard]] ClusterFacts Cluster(std::span<const model::Node> nodes) const;
-  [[nodiscard]] Outcome Decide(const model::ServiceKey& key, Entry& entry, TimePoint now);
   // Holds the election.
   [[nodiscard]] Outcome Examine(const model::ServiceKey& key, Entry& entry, TimePoint now);
+
+  // staying.cc: what this node claims, and what follows from claims
+  // Holds the election, again where what it says changes this node's claim.
+  [[nodiscard]] Outcome Decide(const model::ServiceKey& key, Entry& entry, TimePoint now);
   // This node has given the Service back, and who is elected has not taken it: this node has it
   // again, and the election has to be held again.
   [[nodiscard]] bool TakeBack(const model::ServiceKey& key, const Entry& entry,
                               const Outcome& outcome, TimePoint now);
-  // What follows from it for this node's claim. False where it is given back: then the election has
+  // What follows from it for this node's claim. False where it is given up: then the election has
   // to be held again.
   [[nodiscard]] bool NoteTenancy(const model::ServiceKey& key, const Entry& entry,
                                  const Outcome& outcome, TimePoint now);
+  // Makes due what comes to an end by itself.
+  void BringTenanciesUpToDate(TimePoint now);
+  // By whose claims the Service is elected: claim_key, or former_key while nobody claims that.
+  [[nodiscard]] AddressKey ElectedBy(const Entry& entry) const;
+  // The Services whose claim_key it is.
+  void MakeDue(AddressKey address);
+  void SetClaimKey(const model::ServiceKey& key, Entry& entry, AddressKey address);
+
   // Until when a Service that this node won and that others may answer for is not announced.
   [[nodiscard]] std::optional<TimePoint> AwaitsProxyUntil(const Entry& entry, TimePoint now) const;
   void NoteLocalEndpoints(const model::ServiceKey& key, Entry& entry, TimePoint now);
@@ -292,9 +328,6 @@ class Reconciler {
   // Another speaker claims other things than before, or under other epochs; null: none.
   void NoteClaims(const Claims* before, const Claims* after);
   void BeginView();
-  // The Services whose claim_key it is.
-  void MakeDue(AddressKey address);
-  void SetClaimKey(const model::ServiceKey& key, Entry& entry, AddressKey address);
   // Takes in what was decided. True where announcements() may have changed.
   [[nodiscard]] bool Apply(const model::ServiceKey& key, Entry& entry, const Outcome& outcome,
                            std::vector<OwnershipChange>& changes);
@@ -322,7 +355,14 @@ class Reconciler {
   std::set<model::ServiceKey> due_;
   bool claims_changed_ = false;  // of others, since the elector was told
   std::set<std::pair<AddressKey, model::ServiceKey>> by_claim_key_;  // Services with a claim_key
-  std::vector<std::pair<AddressKey, model::ServiceKey>> moved_;      // have another claim_key now
+  // Services whose first address, and so claim_key, is another one than before.
+  struct Moved {
+    AddressKey from = 0;
+    model::ServiceKey service;
+    TimePoint until = {};  // former_key counts
+  };
+  std::vector<Moved> moved_;  // since the last Reconcile()
+  std::deque<Moved> former_;  // by `until`
   std::uint64_t elections_ = 0;
   Elector elector_;
   Announcements announcements_;
@@ -330,6 +370,7 @@ class Reconciler {
   struct Lost {
     std::vector<net::IpAddress> addresses;
     model::NodeName winner;
+    bool until_taken = false;  // HandedOver
 
     friend bool operator==(const Lost&, const Lost&) = default;
   };
@@ -341,8 +382,9 @@ class Reconciler {
   Losses losses_;
   bool speakers_changed_ = false;  // since losses_ was told
   bool any_stays_ = false;         // StaysIn() a pool
+  bool others_claim_ = false;      // or have claimed something at some time
   Tenancies tenancies_;
-  std::set<AddressKey> not_taken_;  // Tenancies::TakeOffered(), during Reconcile()
+  std::set<AddressKey> overdue_;  // Tenancies::TakeOverdue(), during Reconcile()
   std::vector<StayNotice> stay_notices_;
   std::array<std::size_t, kVerdictCount + kDecisionReasonCount> counts_{};  // see Slot()
 };

@@ -23,7 +23,7 @@ void Tenancies::Win(AddressKey address, const model::ServiceKey& service,
                     const std::function<std::uint32_t(AddressKey)>& highest_epoch) {
   auto it = tenancies_.find(address);
   if (it == tenancies_.end()) {
-    offered_.erase(address);
+    given_back_.erase(address);
     if (tenancies_.size() >= kMaxClaims) {
       return;
     }
@@ -57,51 +57,45 @@ void Tenancies::Lose(AddressKey address, const model::ServiceKey& service) {
   }
 }
 
-void Tenancies::Release(AddressKey address, const model::ServiceKey& service) {
-  if (const auto it = tenancies_.find(address); it != tenancies_.end()) {
-    Erase(it, service);
-    Review(it);
-  }
-}
-
-void Tenancies::ReleaseLater(AddressKey address, const model::ServiceKey& service, TimePoint now) {
+void Tenancies::Release(AddressKey address, const model::ServiceKey& service, TimePoint now,
+                        Duration grace) {
   const auto it = tenancies_.find(address);
   if (it == tenancies_.end()) {
     return;
   }
   const auto held = it->second.services.find(service);
-  if (held == it->second.services.end() || held->second.holding == Holding::kReleased) {
+  if (held == it->second.services.end()) {
     return;
   }
-  if (held->second.holding == Holding::kLost) {
-    Erase(it, service);
+  if (grace > Duration::zero() && held->second.holding != Holding::kLost) {
+    if (held->second.holding == Holding::kReleased) {
+      return;
+    }
+    Set(it, service, {.holding = Holding::kReleased, .until = now + grace});
   } else {
-    Set(it, service, {.holding = Holding::kReleased, .until = now + kReleaseGrace});
+    Erase(it, service);
   }
   Review(it);
 }
 
-void Tenancies::GiveBack(AddressKey address) {
+void Tenancies::GiveBack(AddressKey address, std::optional<TimePoint> until) {
   if (const auto it = tenancies_.find(address); it != tenancies_.end()) {
     Drop(it);
   }
+  if (until) {
+    given_back_[address] = *until;
+  }
 }
 
-void Tenancies::Offer(AddressKey address, TimePoint now) {
-  GiveBack(address);
-  offered_[address] = now + kTakenWithin;
-}
-
-std::set<AddressKey> Tenancies::TakeOffered(TimePoint now) {
+std::set<AddressKey> Tenancies::TakeOverdue(TimePoint now) {
   std::set<AddressKey> over;
-  for (const auto& [address, until] : offered_) {
-    if (until <= now) {
-      over.insert(address);
+  std::erase_if(given_back_, [&](const auto& entry) {
+    const bool is_over = entry.second <= now;
+    if (is_over) {
+      over.insert(entry.first);
     }
-  }
-  for (const AddressKey address : over) {
-    offered_.erase(address);
-  }
+    return is_over;
+  });
   return over;
 }
 
@@ -171,7 +165,7 @@ std::optional<TimePoint> Tenancies::NextDeadline() const {
     const TimePoint end = std::get<0>(*released_.begin());
     next = next ? std::min(*next, end) : end;
   }
-  for (const auto& [address, until] : offered_) {
+  for (const auto& [address, until] : given_back_) {
     next = next ? std::min(*next, until) : until;
   }
   return next;

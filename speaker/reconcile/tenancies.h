@@ -5,10 +5,17 @@
 /// What this node claims, so that its Services stay here when the node that the election prefers
 /// comes back, and when it gives them back all the same (annotation model::kFailBack). Pure.
 ///
-/// Beginning: whoever wins a Service without a claim, by the election's order, claims it under an
-/// epoch above all known ones. End: another node wins (this one yields, was paused, a partition has
-/// healed), the tenant gives it back, or the Service is gone. While nobody can win, who claimed it
-/// last goes on doing so.
+/// | of a Service or its address, event                      | verb        | this node's claim    |
+/// |---------------------------------------------------------|-------------|----------------------|
+/// | this node wins it, and announces it                     | Win         | begins, or goes on   |
+/// | nobody can, or this node may not announce it for now    | Rest        | goes on              |
+/// | another node wins it (this one yields, was paused, ...) | Lose        | ends                 |
+/// | it stays no more; it is gone                            | Release     | ends, after a grace  |
+/// | this node leaves it to whoever is elected without it    | GiveBack    | ends                 |
+/// | somebody has taken what was given back                  | NoteTaken   | none                 |
+/// | nobody has in time: this node wins it again             | TakeOverdue | none                 |
+///
+/// A claim begins under an epoch above all known ones.
 
 #include <chrono>
 #include <cstdint>
@@ -54,23 +61,21 @@ class Tenancies {
   void Rest(AddressKey address, const model::ServiceKey& service);
   /// Another node has won it. What rests goes with it: the other one claims the address.
   void Lose(AddressKey address, const model::ServiceKey& service);
-  /// It doesn't stay anywhere any more.
-  void Release(AddressKey address, const model::ServiceKey& service);
-  /// It is gone, or nobody may announce it any more. Speakers that hear of that from the API server
-  /// later than this one would win it if nobody claimed it: it stays claimed for kReleaseGrace.
-  void ReleaseLater(AddressKey address, const model::ServiceKey& service, TimePoint now);
+  /// It doesn't stay any more. Where it is gone, or nobody may announce it any more, speakers that
+  /// hear of that from the API server later than this one would win it if nobody claimed it: what
+  /// this node has is claimed for `grace` (kReleaseGrace) longer.
+  void Release(AddressKey address, const model::ServiceKey& service, TimePoint now,
+               Duration grace = {});
   static constexpr Duration kReleaseGrace = std::chrono::seconds(10);
-  /// Whoever is elected without this node's claim may have the address, at once.
-  void GiveBack(AddressKey address);
-  /// The same, where whoever takes it claims it, and at once: where nobody has done so in
-  /// kTakenWithin, the one that is elected can't announce it (it may lack the interfaces, which
-  /// only it knows of). That is before the hand-over ends, and with it the answers from here.
-  void Offer(AddressKey address, TimePoint now);
-  static constexpr Duration kTakenWithin = std::chrono::seconds(2);
-  /// Somebody has claimed it.
-  void NoteTaken(AddressKey address) { offered_.erase(address); }
-  /// The addresses that were offered so long ago, and that nobody has claimed since.
-  [[nodiscard]] std::set<AddressKey> TakeOffered(TimePoint now);
+  /// Whoever is elected without this node's claim may have the address, at once. If it has to be
+  /// taken, then by `until`: see AwaitsTaker().
+  void GiveBack(AddressKey address, std::optional<TimePoint> until = {});
+  /// It was given back to be taken, and neither NoteTaken() nor its time has come.
+  [[nodiscard]] bool AwaitsTaker(AddressKey address) const { return given_back_.contains(address); }
+  /// Somebody has claimed it, or announces it. True if it was awaited.
+  [[nodiscard]] bool NoteTaken(AddressKey address) { return given_back_.erase(address) > 0; }
+  /// The addresses that nobody has taken in time; each once.
+  [[nodiscard]] std::set<AddressKey> TakeOverdue(TimePoint now);
 
   enum class WaitState : std::uint8_t { kBegan, kGoesOn, kOver };
   struct Wait {
@@ -125,7 +130,7 @@ class Tenancies {
   ByAddress tenancies_;
   std::set<std::pair<TimePoint, AddressKey>> deadlines_;
   std::set<std::tuple<TimePoint, AddressKey, model::ServiceKey>> released_;
-  std::map<AddressKey, TimePoint> offered_;  // until when
+  std::map<AddressKey, TimePoint> given_back_;  // until when they have to be taken
   Claims published_;
   bool changed_ = false;  // since Publish()
 };

@@ -59,6 +59,7 @@ struct Fuzzed {
     static_cast<void>(membership.SetClaims(now, claims));
     Body body;
     body.kind = MessageKind::kAnswer;
+    body.understands_claims = true;
     body.echo = 2;
     STENTOR_CHECK(!Sealed(EncodeBody(body)).dropped);
   }

@@ -8,6 +8,7 @@ are told to stay when it has them, or whichever speaker was ready first would ke
 import datetime
 
 import election
+import netns
 import pytest
 from lab import Lab
 from layer2 import OPTIONS, Layer2, addresses, advertisement, dual_stack, pool_of
@@ -125,6 +126,39 @@ def test_the_owner_is_stopped_and_comes_back(world):
     world.restart(second)
     world.on(first, *world.stay)
     assert not world.told(first, "serviceStays", "stay"), "it is the preferred one"
+
+
+def test_what_is_given_back_in_vain_is_answered_all_the_while(world, tell):
+    """The preferred node lacks the interface, which only it knows."""
+    first, second, _ = world.order
+    spare = "02:00:00:00:7a:02"
+    world.plug(world.lab.nodes[second], "spare0", spare, "port-spare")
+    world.apply(advertisement("later", ["later"], interfaces=["spare0"], annotations={FAIL_BACK: f"{DELAY:.0f}s"}))
+    world.lab.stentor.kill_speaker(first)
+    for address in world.later:
+        world.answers(address, spare)
+    before = {event: len(world.told(second, event, "later")) for event in ("serviceStays", "serviceGivenBack")}
+    world.restart(first)
+
+    def new(event):
+        return world.told(second, event, "later")[before[event]:]
+
+    otherwise = []
+
+    def has_it_again():
+        asked = [(address, world.poller.who_has(address)) for address in world.later]
+        otherwise.extend(answer for answer in asked if answer[1] != [spare])
+        return len(new("serviceStays")) > 1
+    wait_for(has_it_again, SOON, "the former tenant has it again")
+    assert not otherwise, "it answers all the while, and nobody else does"
+    back, again = new("serviceGivenBack")[0], new("serviceStays")[1]
+    tell(f"nobody took what was given back for {at(again) - at(back):.3f} s")
+    assert 4.9 < at(again) - at(back) < 6
+    assert not [line for line in world.lab.stentor.log(f"speaker-{second}").lines()
+                if line.get("event") == "addressHandOverTimedOut" and line["ts"] > back["ts"]]
+    world.apply(advertisement("later", ["later"], annotations={FAIL_BACK: f"{DELAY:.0f}s"}))
+    world.on(first, *world.later)
+    netns.ip("link", "delete", "spare0", namespace=world.lab.nodes[second].namespace)
 
 
 def test_what_does_not_stay_any_more_goes_back_at_once(world):

@@ -93,7 +93,9 @@ void ChangeSpeakers(World& world, std::size_t most) {
   const std::string name = "node-" + std::to_string(*rc::gen::inRange<std::size_t>(0, most + 2));
   const auto it = std::ranges::find(world.speakers, name, &Speaker::node);
   if (it == world.speakers.end()) {
-    world.speakers.push_back({.node = name});
+    world.speakers.push_back(
+        {.node = name,
+         .understands_claims = *rc::gen::weightedElement<bool>({{9, true}, {1, false}})});
   } else if (*rc::gen::arbitrary<bool>()) {
     it->yields = !it->yields;
   } else {

@@ -103,6 +103,28 @@ TEST_CASE("Who comes back takes nothing from an owner that stays", "[sim]") {
   }
 }
 
+TEST_CASE("Who yielded for a moment takes nothing back, however large the cluster", "[sim]") {
+  const auto speakers = GENERATE(as<std::size_t>(), 10, 40, 100);
+  const auto loss = GENERATE(0.0, 0.05);
+  for (const Duration yielding : {50ms, 100ms, 200ms, 400ms}) {
+    INFO("STENTOR_SIM_SEED=" << RunSeed() << ", " << speakers << " speakers, loss " << loss
+                             << ", for " << Ms(yielding) << " ms");
+    const auto lan = StartedLan(
+        {.speakers = speakers, .staying = kStaying, .seed = RunSeed(), .quality = Losing(loss)});
+    REQUIRE(lan);
+    lan->RunFor(1s + lan->RandomSpan(1s));
+    const std::size_t victim = OwnerOf(*lan);
+    lan->SetYields(victim, speaker::kYieldNoCarrier);
+    lan->RunFor(yielding);
+    lan->ResetCounts();
+    lan->SetYields(victim, speaker::kYieldsNothing);
+    lan->RunFor(3s);
+    CheckWell(*lan);
+    CHECK(lan->addresses().taken_over() == 0);
+    CHECK(lan->addresses().CountOf(victim) == 0);
+  }
+}
+
 TEST_CASE("In a rolling update each address moves when its owner stops, and only then", "[sim]") {
   const auto kill = GENERATE(true, false);
   const auto speakers = GENERATE(as<std::size_t>(), 3, 10, 40);

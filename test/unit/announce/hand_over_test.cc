@@ -159,6 +159,45 @@ TEST_CASE("A successor's announcement ends it, and is not answered itself", "[ha
   }
 }
 
+TEST_CASE("Without a bound it ends when a successor is heard, or when it has one again",
+          "[hand_over]") {
+  Leaver node;
+  const bool at_once = GENERATE(true, false);
+  if (at_once) {
+    node.announcer.SetUnboundedHandOvers({kVip});
+  }
+  node.HandOver();
+  CHECK(node.Run(1s).empty());
+  node.announcer.SetUnboundedHandOvers({kVip});
+  CHECK(node.Run(60s).empty());
+  CHECK(node.Answers(kVip));
+  CHECK_FALSE(node.Answers(kVip6));
+  CHECK_FALSE(node.announcer.NextDeadline());
+  REQUIRE(node.announcer.TakeHandOverEnds().size() == 1);
+  SECTION("heard") {
+    node.Hear(kEth0, Claim(kVip, kPeer));
+    CHECK_FALSE(node.Answers(kVip));
+    const std::vector<HandOverEnd> ends = node.announcer.TakeHandOverEnds();
+    REQUIRE(ends.size() == 1);
+    CHECK(ends[0].outcome == HandOverOutcome::kTaken);
+  }
+  SECTION("bounded") {
+    node.announcer.SetUnboundedHandOvers({});
+    REQUIRE(node.announcer.NextDeadline());
+    CHECK(*node.announcer.NextDeadline() <= node.now);
+    CHECK(node.announcer.Poll(node.now).empty());
+    CHECK_FALSE(node.Answers(kVip));
+    const std::vector<HandOverEnd> ends = node.announcer.TakeHandOverEnds();
+    REQUIRE(ends.size() == 1);
+    CHECK(ends[0].outcome == HandOverOutcome::kTimedOut);
+  }
+  SECTION("announced again") {
+    node.announcer.SetAnnounced({{kVip, {}}}, node.now);
+    CHECK_FALSE(node.announcer.AnyLeaving());
+    CHECK(node.Answers(kVip));
+  }
+}
+
 TEST_CASE("The kernel filters let a successor's announcement in until the end", "[hand_over]") {
   Leaver node;
   node.HandOver();

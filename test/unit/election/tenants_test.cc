@@ -38,7 +38,13 @@ TEST_CASE("Elect: who claims a Service that stays keeps it", "[election]") {
   const auto c = GENERATE(values<Case>({
       {"one claims it", Claimed([](World&) {}), "iris1", true},
       {"nobody does", Claimed([](World& w) { w.speakers[0].claims = nullptr; }), "iris2", false},
-      {"it doesn't stay", Claimed([](World& w) { w.ads = {{}}; }), "iris2", false},
+      {"this speaker's own configuration lets nothing stay",
+       Claimed([](World& w) { w.ads = {{}}; }), "iris1", true},
+      {"one of the speakers doesn't understand claims",
+       Claimed([](World& w) { w.speakers[1].understands_claims = false; }), "iris2", false},
+      {"one without a Node doesn't understand claims",
+       Claimed([](World& w) { w.speakers.push_back({.node = "x", .understands_claims = false}); }),
+       "iris2", false},
       {"it stays for a while only",
        Claimed([](World& w) { w.ads[0].fail_back = std::chrono::milliseconds(1); }), "iris1", true},
       {"one of two advertisements lets it stay", Claimed([](World& w) { w.ads = {{}, Staying()}; }),
@@ -49,7 +55,7 @@ TEST_CASE("Elect: who claims a Service that stays keeps it", "[election]") {
          w.ads.push_back({});
          w.ads[0].service_selectors = {Select("app", "other")};
        }),
-       "iris2", false},
+       "iris1", true},
       {"the other one, whom the order prefers, claims it too, and earlier",
        Claimed([](World& w) { w.Claim("iris2", 2); }), "iris1", true},
       {"the other one claims it too, and later", Claimed([](World& w) { w.Claim("iris2", 4); }),
@@ -134,6 +140,29 @@ TEST_CASE("What others claim can change within a view", "[elector]") {
   world.speakers[0].claims = nullptr;
   elector.SetClaims({.nodes = {}, .speakers = world.speakers});
   CHECK(elector.Decide(service, ranking).winner == "iris2");
+}
+
+TEST_CASE("While a speaker doesn't understand claims, a vote says that nothing stays",
+          "[elector]") {
+  World world;
+  world.ads = {Staying()};
+  world.Claim("iris1", 7);
+  const ServiceFacts service{.ingress = world.ingress,
+                             .labels = world.labels,
+                             .endpoints = world.endpoints,
+                             .advertisements = world.ads};
+  Elector elector{"iris2"};
+  Ranking ranking;
+  elector.SetView({.nodes = world.nodes, .speakers = world.speakers});
+  CHECK(elector.Decide(service, ranking).winner == "iris1");
+  world.speakers[1].understands_claims = false;
+  elector.SetClaims({.nodes = {}, .speakers = world.speakers});
+  CHECK(elector.Decide(service, ranking).winner == "iris2");
+  CHECK(elector.Decide(service, ranking).epoch == 0);
+  CHECK(elector.Decide(service, ranking).fail_back == config::FailBackDelay::zero());
+  world.speakers[1].understands_claims = true;
+  elector.SetClaims({.nodes = {}, .speakers = world.speakers});
+  CHECK(elector.Decide(service, ranking).winner == "iris1");
 }
 
 TEST_CASE("A vote says for how long a Service stays that this node claims and nobody can serve",

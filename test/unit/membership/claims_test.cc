@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "speaker/claims/claims.h"
@@ -190,14 +191,33 @@ struct Puppet {
   Channel to_us = keyring.MakeChannel(keyring.sealing_key(), 77, "b", "a");
   Membership membership{{.node = "a", .secrets = {"secret"}}, [this] { return ++random; }};
 
-  Puppet() {
+  explicit Puppet(bool understands = true) {
     static_cast<void>(
         membership.SetPeers(now, {{.node = "b", .addresses = {kAddressB}},
                                   {.node = "c", .addresses = {net::Ipv4Address(0xC0000203)}}}));
     Body body;
     body.kind = MessageKind::kAnswer;
+    body.understands_claims = understands;
     body.echo = 2;  // the random numbers count: after the boot id comes the first challenge
     REQUIRE_FALSE(Say(body).dropped);
+  }
+  // What of `actions` is sent to the peer.
+  std::vector<Body> Heard(const Actions& actions) {
+    std::vector<Body> bodies;
+    for (const OutgoingDatagram& datagram : actions.send) {
+      if (datagram.destination != kAddressB) {
+        continue;
+      }
+      const Header header = std::get<Header>(DecodeHeader(datagram.bytes));
+      Channel channel = keyring.MakeChannel(header.key, header.boot, "a", "b");
+      const Bytes bytes(datagram.bytes);
+      std::vector<std::byte> plaintext(bytes.size());
+      const auto size = channel.Open(header.counter, bytes.first(HeaderSize(1)),
+                                     bytes.subspan(HeaderSize(1)), plaintext);
+      REQUIRE(size);
+      bodies.push_back(DecodeBody(Bytes(plaintext).first(*size)).value());
+    }
+    return bodies;
   }
   Actions Say(Body body) {
     std::vector<std::byte> bytes =
@@ -209,15 +229,16 @@ struct Puppet {
   static Body Part(const Claims& all, std::uint64_t digest, std::size_t part, std::size_t parts) {
     Body body;
     body.kind = MessageKind::kClaims;
+    body.understands_claims = true;
     body.claims_digest = digest;
     body.notes = {{.member = MemberIdOf("b"), .boot = 77, .incarnation = 1}};
     const std::size_t begin = part * kClaimsPerPart;
     const std::size_t end = std::min(all.size(), begin + kClaimsPerPart);
-    body.about = {.digest = digest,
-                  .part = static_cast<std::uint16_t>(part),
-                  .part_count = static_cast<std::uint16_t>(parts),
-                  .claims = Claims(all.begin() + static_cast<std::ptrdiff_t>(begin),
-                                   all.begin() + static_cast<std::ptrdiff_t>(end))};
+    body.about = ClaimsPart{.digest = digest,
+                            .part = static_cast<std::uint16_t>(part),
+                            .part_count = static_cast<std::uint16_t>(parts),
+                            .claims = Claims(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                             all.begin() + static_cast<std::ptrdiff_t>(end))};
     return body;
   }
   [[nodiscard]] bool HasClaims() const {
@@ -228,6 +249,31 @@ struct Puppet {
 };
 
 }  // namespace
+
+TEST_CASE("Who doesn't know of claims is told none", "[membership]") {
+  const bool understands = GENERATE(true, false);
+  Puppet puppet(understands);
+  CHECK(puppet.membership.AliveMembers()[1].understands_claims == understands);
+  Body hello;
+  hello.understands_claims = understands;
+  hello.seen_boot = 1;
+  hello.view_digest = puppet.membership.ViewDigest();
+  static_cast<void>(puppet.Say(hello));
+  REQUIRE(puppet.membership.Ready());
+  std::vector<Body> bodies =
+      puppet.Heard(puppet.membership.SetClaims(puppet.now, {{.address = 7, .epoch = 1}}));
+  REQUIRE(bodies.size() == 1);
+  CHECK((bodies[0].claims_digest != 0) == understands);
+  CHECK(bodies[0].about.has_value() == understands);
+  CHECK((bodies[0].kind == MessageKind::kClaims) == understands);
+  Body relay;
+  relay.kind = MessageKind::kProbe;
+  relay.understands_claims = understands;
+  relay.challenge = 5;
+  bodies = puppet.Heard(puppet.Say(relay));
+  REQUIRE_FALSE(bodies.empty());
+  CHECK((bodies[0].claims_digest != 0) == understands);
+}
 
 TEST_CASE("Claims that are not what their digest says are dropped", "[membership]") {
   Puppet puppet;
@@ -251,7 +297,7 @@ TEST_CASE("Claims that are not what their digest says are dropped", "[membership
   }
   SECTION("parts that are not sorted among each other") {
     Body last = Puppet::Part(claims, digest, 1, 2);
-    last.about.claims[0].address = 1;
+    last.about->claims[0].address = 1;
     CHECK_FALSE(puppet.Say(last).dropped);
     CHECK(puppet.Say(Puppet::Part(claims, digest, 0, 2)).dropped == MembershipDrop::kMalformed);
   }
@@ -263,6 +309,7 @@ TEST_CASE("Claims that are not what their digest says are dropped", "[membership
   SECTION("parts of claims that are not told any more") {
     CHECK_FALSE(puppet.Say(Puppet::Part(claims, digest, 0, 2)).dropped);
     Body later;
+    later.understands_claims = true;
     later.claims_digest = 0;
     CHECK_FALSE(puppet.Say(later).dropped);
     Body late = Puppet::Part(claims, digest, 1, 2);
@@ -290,7 +337,7 @@ TEST_CASE("Claims that are not what their digest says are dropped", "[membership
     after.back().epoch = 9;
     const Claims changes = Difference(claims, after);
     Body body = Puppet::Part(changes, DigestOf(after), 0, 1);
-    body.about.base = digest;
+    body.about->base = digest;
     SECTION("that make of it what their digest says") {
       const Actions actions = puppet.Say(body);
       CHECK_FALSE(actions.dropped);
@@ -299,12 +346,12 @@ TEST_CASE("Claims that are not what their digest says are dropped", "[membership
       CHECK(*puppet.membership.AliveMembers()[1].claims == after);
     }
     SECTION("that make something else of it") {
-      body.about.claims.back().epoch = 8;
+      body.about->claims.back().epoch = 8;
       CHECK(puppet.Say(body).dropped == MembershipDrop::kMalformed);
       CHECK(*puppet.membership.AliveMembers()[1].claims == claims);
     }
     SECTION("of something else") {
-      body.about.base = 5;
+      body.about->base = 5;
       CHECK_FALSE(puppet.Say(body).dropped);
       CHECK(*puppet.membership.AliveMembers()[1].claims == claims);
       CHECK_FALSE(puppet.membership.KnowsClaims());
@@ -316,7 +363,7 @@ TEST_CASE("Claims that are not what their digest says are dropped", "[membership
       }
       for (std::size_t part = 0; part < 2; ++part) {
         body = Puppet::Part(none, 5, part, 2);
-        body.about.base = digest;
+        body.about->base = digest;
         CHECK(puppet.Say(body).dropped ==
               (part == 1 ? std::optional(MembershipDrop::kMalformed) : std::nullopt));
       }
@@ -463,10 +510,10 @@ TEST_CASE("A rival that has let go of what is claimed here makes us announce aga
     Set(pair, pair.b, {});
     CHECK(pair.a.rivals_met == 0);
   }
-  SECTION("not where it has known long enough what is claimed here") {
-    pair.RunFor(LanProfile().view_interval);
+  SECTION("however long both have claimed it") {
+    pair.RunFor(2 * LanProfile().view_interval);
     Set(pair, pair.b, {});
-    CHECK(pair.a.rivals_met == 0);
+    CHECK(pair.a.rivals_met == 1);
   }
   CHECK(pair.b.rivals_met == 0);
 }

@@ -29,11 +29,13 @@ TEST_CASE("Membership is not ready before it knows whether it has peers", "[memb
     pair.RunFor(399ms);
     CHECK_FALSE(pair.a.membership->Ready());
     CHECK(pair.a.membership->AliveMembers() ==
-          std::vector<AliveMember>{{.node = "a", .yields = kYieldHolding}});
+          std::vector<AliveMember>{
+              {.node = "a", .yields = kYieldHolding, .understands_claims = true}});
     pair.RunFor(2ms);
     CHECK(pair.a.membership->Ready());
     CHECK(pair.a.membership->AliveMembers() ==
-          std::vector<AliveMember>{{.node = "a", .yields = kYieldsNothing}});
+          std::vector<AliveMember>{
+              {.node = "a", .yields = kYieldsNothing, .understands_claims = true}});
   }
   SECTION("with a peer that answers it is ready at once") {
     pair.Make(pair.b);

@@ -87,6 +87,9 @@ class Cluster {
     }
   }
 
+  /// A speaker that knows nothing of claims, on a node that no election knows.
+  void SetOldSpeaker(bool lives) { old_speaker_ = lives; }
+
   /// Until nobody claims anything else any more; all hear of each other's claims at once.
   void Settle() {
     for (int round = 0; round < 10; ++round) {
@@ -145,6 +148,9 @@ class Cluster {
                       .yields = yielding_.contains(node),
                       .claims = claims.empty() ? nullptr : std::make_shared<const Claims>(claims)});
     }
+    if (old_speaker_) {
+      seen.push_back({.node = "old", .understands_claims = false});
+    }
     return seen;
   }
   [[nodiscard]] std::uint32_t HighestEpoch(AddressKey address) const {
@@ -162,9 +168,11 @@ class Cluster {
   std::map<std::string, std::unique_ptr<Reconciler>> speakers_;
   std::map<std::string, Claims> last_claims_;  // of dead ones too
   std::set<std::string> yielding_;
+  bool old_speaker_ = false;
   std::map<std::string, int> starts_;
 };
 
+inline const Duration kTakenWithin = Reconciler::Options().taken_within;
 inline const std::vector<std::string> kBoth = {"iris1", "iris2"};
 
 inline config::Config Staying(config::FailBackDelay fail_back, config::L2Advertisement ad = {}) {

@@ -180,8 +180,8 @@ TEST_CASE("Who gave a Service back to a node that lacks its interface takes it a
   cluster.SettleAt(5min);
   CHECK(cluster.Owner().empty());
   CHECK(cluster.Of("iris2").handed_over().contains(kVip));  // answered as before
-  CHECK(cluster.Of("iris2").NextDeadline() == cluster.now + Tenancies::kTakenWithin);
-  cluster.SettleAt(Tenancies::kTakenWithin - 1ns);
+  CHECK(cluster.Of("iris2").NextDeadline() == cluster.now + kTakenWithin);
+  cluster.SettleAt(kTakenWithin - 1ns);
   CHECK(cluster.Owner().empty());
   SECTION("when it has not been taken in time") {
     cluster.SettleAt(1ns);
@@ -191,7 +191,7 @@ TEST_CASE("Who gave a Service back to a node that lacks its interface takes it a
     cluster.SettleAt(10min);
     CHECK(cluster.Owner().empty());
     SECTION("again") {
-      cluster.SettleAt(Tenancies::kTakenWithin);
+      cluster.SettleAt(kTakenWithin);
       CHECK(cluster.Owner() == "iris2");
       CHECK(cluster.notices.back() == Stays(20min));
     }

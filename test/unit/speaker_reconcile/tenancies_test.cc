@@ -270,7 +270,7 @@ TEST_CASE("No more is claimed than can be told, and no epoch is beyond the last 
   tenancies.Publish();
   CHECK(tenancies.claims().size() == kMaxClaims);
   CHECK(tenancies.EpochOf(kMaxClaims + 1) == 0);
-  tenancies.Release(5, kKey);
+  tenancies.Release(5, kKey, kNow);
   tenancies.Win(kMaxClaims + 1, kKey, [](AddressKey) { return ~std::uint32_t{0}; });
   CHECK(tenancies.EpochOf(kMaxClaims + 1) == ~std::uint32_t{0});
 }
