@@ -108,6 +108,10 @@ struct LegacyConfig {
 
 /// Everything that a Config is made of, in any order.
 ///
+/// An AddressPool is left out, and says so in Config::remarks, where an IPAddressPool of its name
+/// defines all of its addresses: it was converted, and what its protocol implies holds until it is
+/// deleted. Otherwise two pools with one name or one address are an error.
+///
 /// A pool of `legacy` that shares its name or an address with a custom resource is left out, and
 /// says so in Config::remarks. Where custom resources define pools and `legacy` was not asked for
 /// by name (--config, which only older manifests give), its pools give out nothing by themselves:

@@ -77,6 +77,8 @@ struct PoolInput {
   std::string field = "spec";  // path of the pool within its object
   std::string protocol = "";   // of kinds that say it; else empty
   bool has_protocol = false;   // whether the kind has to say it
+  // Takes the place of an AddressPool of protocol layer2, which is still there.
+  bool replaces_layer2 = false;
 
   [[nodiscard]] std::string At(std::string_view path) const {
     return StrCat(" (", object, ": ", field, ".", path, ")");
@@ -132,6 +134,9 @@ absl::StatusOr<std::optional<ServiceAllocation>> ParseServiceAllocation(const Po
 // MetalLB's rule for pools that say their protocol: layer2 is announced everywhere, on all nodes
 // and interfaces, without an L2Advertisement.
 absl::Status ApplyProtocol(const PoolInput& input, Pool& pool) {
+  if (input.replaces_layer2) {
+    pool.l2_advertisements.push_back({.name = pool.name});
+  }
   if (!input.has_protocol) {
     return absl::OkStatus();
   }
@@ -195,6 +200,21 @@ absl::Status Claim(const PoolInput& input, Claimed& claimed) {
   return absl::OkStatus();
 }
 
+// Whether `newer` defines all addresses of `older`, each of them as valid as it is.
+bool Covers(const model::IpAddressPoolResource& newer, const model::AddressPoolResource& older) {
+  Claimed claimed;
+  for (const std::string& item : newer.addresses) {
+    const auto range = net::ParseAddressItem(item);
+    if (!range.ok() || !claimed.Add(*range, newer.key.name).ok()) {
+      return false;
+    }
+  }
+  return std::ranges::all_of(older.addresses, [&claimed](const std::string& item) {
+    const auto range = net::ParseAddressItem(item);
+    return range.ok() && claimed.Covers(*range);
+  });
+}
+
 class Parser {
  public:
   absl::Status AddCustomResources(const Resources& resources) {
@@ -202,9 +222,24 @@ class Parser {
     for (const model::IpAddressPoolResource& pool : resources.pools) {
       inputs.push_back(InputOf(pool));
     }
+    const std::size_t newer = inputs.size();
     for (const model::AddressPoolResource& pool : resources.address_pools) {
       parsed_.older_form = OlderForm::kAddressPool;
-      inputs.push_back(InputOf(pool));
+      const auto end = inputs.begin() + static_cast<std::ptrdiff_t>(newer);
+      const auto converted = std::find_if(inputs.begin(), end, [&pool](const PoolInput& input) {
+        return input.resource.key == pool.key && Covers(input.resource, pool);
+      });
+      if (converted == end) {
+        inputs.push_back(InputOf(pool));
+        continue;
+      }
+      // Otherwise nobody could convert it but by deleting it first, and its addresses would go.
+      converted->replaces_layer2 = pool.protocol == "layer2";
+      Remark(StrCat("AddressPool ", pool.key.name,
+                    " is left out: the IPAddressPool of that name defines its addresses",
+                    converted->replaces_layer2
+                        ? "; they are announced on all nodes until the AddressPool is deleted"
+                        : ""));
     }
     return Add(std::move(inputs), custom_);
   }

@@ -147,6 +147,46 @@ TEST_CASE("Two pools of one name, or with one address, are refused", "[config]")
              Catch::Contains("missing pool name"));
 }
 
+TEST_CASE("An AddressPool that was converted may still be there", "[config]") {
+  const auto older = PoolOf("p", "layer2", "192.0.2.0/28");
+  const std::vector<L2Advertisement> implied{{.name = "p"}};
+  SECTION("what its protocol implies holds until it is deleted") {
+    const Config config =
+        Valid({.pools = {NewPoolOf("p", "192.0.2.0-192.0.2.15")}, .address_pools = {older}});
+    REQUIRE(config.pools.size() == 1);
+    CHECK(config.pools[0].l2_advertisements == implied);
+    CHECK(Remarks(config, "AddressPool p is left out"));
+    CHECK(config.older_form == OlderForm::kAddressPool);
+  }
+  SECTION("its advertisement is the same, and counts once") {
+    model::L2AdvertisementResource advertisement;
+    advertisement.key = {"m", "p"};
+    advertisement.ip_address_pools = {"p"};
+    const Config config = Valid({.pools = {NewPoolOf("p", "192.0.2.0/28")},
+                                 .l2_advertisements = {advertisement},
+                                 .address_pools = {older}});
+    CHECK(config.pools[0].l2_advertisements == implied);
+  }
+  SECTION("it may have become larger") {
+    const Config config =
+        Valid({.pools = {NewPoolOf("p", "192.0.2.0/24")}, .address_pools = {older}});
+    CHECK(config.pools.size() == 1);
+  }
+  SECTION("protocol bgp implies nothing") {
+    const Config config = Valid({.pools = {NewPoolOf("p", "192.0.2.0/28")},
+                                 .address_pools = {PoolOf("p", "bgp", "192.0.2.0/28")}});
+    CHECK(config.pools[0].l2_advertisements.empty());
+  }
+  SECTION("another name, or a part of its addresses only, is no conversion") {
+    CHECK_THAT(Refusal({.pools = {NewPoolOf("q", "192.0.2.0/28")}, .address_pools = {older}}),
+               Catch::Contains("overlaps with already defined CIDR"));
+    CHECK_THAT(Refusal({.pools = {NewPoolOf("p", "192.0.2.0/29")}, .address_pools = {older}}),
+               Catch::Contains("duplicate definition of pool \"p\""));
+    CHECK_THAT(Refusal({.pools = {NewPoolOf("p", "no address")}, .address_pools = {older}}),
+               Catch::Contains("invalid CIDR"));
+  }
+}
+
 TEST_CASE("Custom resources come before a ConfigMap that was left behind", "[config]") {
   const LegacyConfig map = MapOf({PoolOf("moved", "layer2", "192.0.2.16-192.0.2.80"),
                                   PoolOf("same", "layer2", "192.0.2.0/28"),
