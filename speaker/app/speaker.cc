@@ -13,7 +13,10 @@
 namespace stentor::speaker {
 namespace {
 
-constexpr const char* kEverythingRead = "everything read once";  // a condition of being ready
+// Conditions of being ready. Whoever is ready has announced what it wins: a rollout goes on to the
+// next node then, whose addresses may be this one's until that is done.
+constexpr const char* kEverythingRead = "everything read once";
+constexpr const char* kElectionsHeld = "elections held";
 // Elections that cost more are not held again for what the API tells before three times as much has
 // passed; but for no longer than this, since a pause of the process seems a cost as well.
 constexpr Duration kCheapReconcile = std::chrono::milliseconds(2);
@@ -137,6 +140,7 @@ absl::Status SpeakerApp::Start() {
     members_->SetYield(kYieldStarting, true);  // until everything is read
   }
   health_.Set(kEverythingRead, false);
+  health_.Set(kElectionsHeld, false, "other speakers are waited for");
   if (!flags_.pod_uid.empty()) {
     statuses_.SetOwner(flags_.pod_uid);
   }
@@ -275,6 +279,9 @@ void SpeakerApp::Reconcile() {
   reconciler_.SetSpeakers(members_ ? members_->Speakers() : std::vector<Speaker>(), ready);
   const std::vector<OwnershipChange> changes = reconciler_.Reconcile(context_.loop.Now());
   TellSegment();
+  if (ready) {
+    health_.Set(kElectionsHeld, true);
+  }
   segment_.SetPaused(false);
   if (std::exchange(announce_again_, false)) {
     segment_.AnnounceAgain();

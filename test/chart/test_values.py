@@ -88,6 +88,7 @@ TOGGLES = {
     "speaker.savedState.enabled": (
         False, lambda it: "state" not in {one["name"] for one in it.pod("speaker")["spec"]["volumes"]}
         and not any("state-dir" in one for one in it.arguments("speaker"))),
+    "speaker.healthProbePort": (17999, lambda it: "--health-probe-port=17999" in it.arguments("speaker")),
     "speaker.proxyHealth": ("off", lambda it: "--proxy-health=off" in it.arguments("speaker")),
     "speaker.gratuitousARPInterval": (
         "5m", lambda it: "--gratuitous-arp-interval=5m" in it.arguments("speaker")),

@@ -41,7 +41,7 @@ command: [{{ . | quote }}]
 {{- end }}
 args:
   - --port={{ include "stentor.metricsPort" $root }}
-  - --health-probe-port=17472
+  - --health-probe-port={{ $values.healthProbePort | default 17472 | int }}
   - --log-level={{ $values.logLevel | default "info" }}
   {{- with $root.Values.loadBalancerClass }}
   - --lb-class={{ . }}
@@ -72,12 +72,12 @@ args:
 {{- end -}}
 {{- end -}}
 
-{{/* (probe, path, host) → the probe without its name. */}}
+{{/* (probe, path, host, port) → the probe without its name. */}}
 {{- define "stentor.probe" -}}
 {{- $probe := index . 0 -}}
 httpGet:
   path: {{ index . 1 }}
-  port: 17472
+  port: {{ index . 3 }}
   {{- with index . 2 }}
   host: {{ . }}
   {{- end }}
@@ -92,11 +92,12 @@ httpGet:
 {{- define "stentor.health" -}}
 {{- $values := index (index . 0).Values (index . 1) -}}
 {{- $host := ternary "127.0.0.1" "" (eq (index . 1) "speaker") -}}
+{{- $port := $values.healthProbePort | default 17472 | int -}}
 {{- range $name, $path := dict "livenessProbe" "/healthz" "readinessProbe" "/readyz" -}}
 {{- with get $values $name -}}
 {{- if .enabled -}}
 {{ $name }}:
-  {{- include "stentor.probe" (list . $path $host) | nindent 2 }}
+  {{- include "stentor.probe" (list . $path $host $port) | nindent 2 }}
 {{ end -}}
 {{- end -}}
 {{- end -}}
