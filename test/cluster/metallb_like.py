@@ -143,7 +143,7 @@ class MetallbLike:
             environment |= {"METALLB_ML_SECRET_NAME": self.memberlist, "METALLB_DEPLOYMENT": self.controller}
         container = {
             "name": component, "image": images.PAUSE,
-            # What MetalLB's manifests say; the pause image takes no notice.
+            # What MetalLB's manifests say; the pause image does not know them, and ends.
             "args": ["--port=9120", "--log-level=info"],
             "env": [{"name": key, **({"value": value} if isinstance(value, str) else {"valueFrom": value})}
                     for key, value in environment.items()],

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """MetalLB is replaced: no Service changes its address and no pool is lost, in each of the ways that docs/install.md
-describes. What is replaced has MetalLB's objects and no program: see metallb_like.py."""
+describes; beside each other and back, as docs/migration.md does. What is replaced has MetalLB's objects and no program:
+see metallb_like.py. (Programs of both makes: ../lab/test_side_by_side.py.)"""
 import json
+import time
 
 import pytest
+from asking import Record
 from install_page import InstallPage
-from installation import RELEASE, ROLLOUT, SECURITY, ClusterStory, Installation, refusal, web
+from installation import RELEASE, REPOSITORY, ROLLOUT, SECURITY, ClusterStory, Installation, refusal, web
 from metallb_like import MetallbLike
+from processes import wait_for
 from stentor import NAMESPACE
 from story import ADDRESS, ANNOTATION, MANIFEST, POOL, SERVICE, pool, service
 
@@ -92,4 +96,38 @@ def test_nobody_notices(stentor_cluster, tmp_path, way):
         assert "vrf" not in cluster.get("bgppeers.v1beta1.metallb.io", "router", "-n", NAMESPACE)["spec"]
         assert [(pod, line) for pod, line in installation.log_lines() if line["level"] == "error"] == []
     finally:
+        installation.remove_everything()
+
+
+def test_beside_it_in_its_place_and_back(stentor_cluster, tmp_path):
+    """Speakers of another release answer from before the first pod of MetalLB goes until after the last one of ours
+    came: nobody waits for an answer. And the release goes back to what it was."""
+    cluster = stentor_cluster
+    former, installation = Former(cluster, False, tmp_path / "chart"), Installation(cluster, "helm")
+    story, page = ClusterStory(cluster, installation), InstallPage(cluster, tmp_path, REPOSITORY / "docs/migration.md")
+    try:
+        former.install()
+        web(cluster, story.order[1:])
+        page.run("helm install", kind="beside")
+        for address in FORMER.values():
+            wait_for(lambda address=address: cluster.speaker_of(address), ROLLOUT, f"{address} is answered")
+        with Record(cluster.clients["client-2"], list(FORMER.values()), 0.05) as record:
+            begin = time.monotonic()
+            page.run("helm upgrade", kind="beside")
+            page.run("helm uninstall", kind="beside")
+            end, heard = time.monotonic(), record.end()
+        installation.wait_settled()
+        for address in FORMER.values():
+            moments = [begin, *(one.moment for one in heard[address] if one.kind == "reply"), end]
+            assert max(b - a for a, b in zip(moments, moments[1:])) < 1.5, address
+        assert former.pool_specs() == former.pools
+        assert installation.services() == former.addresses
+        assert [(pod, line) for pod, line in installation.log_lines() if line["level"] == "error"] == []
+
+        page.run("helm rollback", kind="back")
+        assert former.pool_specs() == former.pools
+        assert installation.services() == former.addresses
+        assert installation.workload("speaker").endswith(former.like.speaker)
+    finally:
+        cluster.helm("uninstall", "beside", "--namespace", NAMESPACE, "--wait", check=False)
         installation.remove_everything()
