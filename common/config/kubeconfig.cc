@@ -157,14 +157,15 @@ absl::StatusOr<std::vector<Parsed>> ParseAll(std::span<const KubeconfigFile> fil
 
 }  // namespace
 
-absl::StatusOr<ClientConfig> ParseKubeconfig(std::span<const KubeconfigFile> files) {
+absl::StatusOr<ClientConfig> ParseKubeconfig(std::span<const KubeconfigFile> files,
+                                             std::string_view context_name) {
   STENTOR_ASSIGN_OR_RETURN(const std::vector<Parsed> parsed, ParseAll(files));
-  std::string current;
+  std::string current(context_name);
   for (const Parsed& file : parsed) {
-    STENTOR_ASSIGN_OR_RETURN(current, TextOf(file.content, "current-context", file.path));
     if (!current.empty()) {
       break;
     }
+    STENTOR_ASSIGN_OR_RETURN(current, TextOf(file.content, "current-context", file.path));
   }
   if (current.empty()) {
     return absl::InvalidArgumentError(

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "common/config/client_config.h"
@@ -15,11 +16,13 @@ struct KubeconfigFile {
   std::string text;
 };
 
-/// The current context of `files`, merged as kubectl does: the first file to set current-context
-/// wins, and the first to define a cluster, user or context of a name. Relative file names are
-/// relative to the folder of the file that has them. Errors are InvalidArgument in one line that
-/// names the file or the entry; credential plugins (exec, auth-provider) and passwords are refused.
+/// The context named `context`, or the current one where that is empty, of `files`, merged as
+/// kubectl does: the first file to set current-context wins, and the first to define a cluster,
+/// user or context of a name. Relative file names are relative to the folder of the file that has
+/// them. Errors are InvalidArgument in one line that names the file or the entry; credential
+/// plugins (exec, auth-provider) and passwords are refused.
 /// https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
-[[nodiscard]] absl::StatusOr<ClientConfig> ParseKubeconfig(std::span<const KubeconfigFile> files);
+[[nodiscard]] absl::StatusOr<ClientConfig> ParseKubeconfig(std::span<const KubeconfigFile> files,
+                                                           std::string_view context = "");
 
 }  // namespace stentor::config

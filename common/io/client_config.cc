@@ -23,7 +23,7 @@ std::string Environment(const char* name) {
 }
 
 absl::StatusOr<config::ClientConfig> FromFiles(const std::vector<std::string>& paths,
-                                               bool skip_missing) {
+                                               bool skip_missing, const std::string& context = "") {
   std::vector<config::KubeconfigFile> files;
   for (const std::string& path : paths) {
     absl::StatusOr<std::string> text = ReadFile(path, kMaxKubeconfigBytes);
@@ -38,7 +38,7 @@ absl::StatusOr<config::ClientConfig> FromFiles(const std::vector<std::string>& p
   if (files.empty()) {
     return absl::NotFoundError("KUBECONFIG names no file that exists");
   }
-  return config::ParseKubeconfig(files);
+  return config::ParseKubeconfig(files, context);
 }
 
 absl::StatusOr<config::ClientConfig> InCluster() {
@@ -87,6 +87,26 @@ absl::StatusOr<config::ClientConfig> LoadClientConfig(const std::string& explici
   }
   if (const std::vector<std::string> paths = Split(Environment("KUBECONFIG")); !paths.empty()) {
     return FromFiles(paths, /*skip_missing=*/true);
+  }
+  return InCluster();
+}
+
+absl::StatusOr<config::ClientConfig> LoadUserClientConfig(const std::string& explicit_path,
+                                                          const std::string& context) {
+  if (!explicit_path.empty()) {
+    return FromFiles({explicit_path}, /*skip_missing=*/false, context);
+  }
+  if (const std::vector<std::string> paths = Split(Environment("KUBECONFIG")); !paths.empty()) {
+    return FromFiles(paths, /*skip_missing=*/true, context);
+  }
+  if (const std::string home = Environment("HOME"); !home.empty()) {
+    const std::string path = home + "/.kube/config";
+    if (!absl::IsNotFound(ReadFile(path, kMaxKubeconfigBytes).status())) {
+      return FromFiles({path}, /*skip_missing=*/false, context);
+    }
+  }
+  if (!context.empty()) {
+    return absl::NotFoundError(StrCat("there is no kubeconfig with the context ", context));
   }
   return InCluster();
 }

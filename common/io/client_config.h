@@ -15,4 +15,9 @@ namespace stentor::io {
 [[nodiscard]] absl::StatusOr<config::ClientConfig> LoadClientConfig(
     const std::string& explicit_path);
 
+/// The same for a person at a terminal, as kubectl has it: before the service account also
+/// $HOME/.kube/config; and the context `context` rather than the current one, where it is given.
+[[nodiscard]] absl::StatusOr<config::ClientConfig> LoadUserClientConfig(
+    const std::string& explicit_path, const std::string& context);
+
 }  // namespace stentor::io

@@ -166,6 +166,11 @@ std::string_view ReasonOf(const State& state, const AllocationRequest& request,
   }
 }
 
+std::string Clause(const State& state, std::uint32_t index, const AllocationRequest& request) {
+  return request.addresses.empty() ? WhyNothing(state, index, request)
+                                   : WhyNotThese(state, index, request);
+}
+
 }  // namespace
 
 Refusal Explain(const AddressAllocator& allocator, const AllocationRequest& request,
@@ -180,8 +185,7 @@ Refusal Explain(const AddressAllocator& allocator, const AllocationRequest& requ
   for (std::size_t i = 0; i < pools.size(); ++i) {
     const std::string clause =
         StrCat("; pool ", CutText(state.pool(pools[i]).config.name, kMaxNameOctets), ": ",
-               request.addresses.empty() ? WhyNothing(state, pools[i], request)
-                                         : WhyNotThese(state, pools[i], request));
+               Clause(state, pools[i], request));
     const std::size_t reserved = i + 1 < pools.size() ? kMorePoolsOctets : 0;
     if (refusal.message.size() + clause.size() + reserved > kMaxRefusalOctets) {
       const std::size_t more = pools.size() - i;
@@ -191,6 +195,17 @@ Refusal Explain(const AddressAllocator& allocator, const AllocationRequest& requ
     refusal.message += clause;
   }
   return refusal;
+}
+
+std::vector<PoolRefusal> ExplainPools(const AddressAllocator& allocator,
+                                      const AllocationRequest& request) {
+  const State& state = allocator.state();
+  std::vector<PoolRefusal> refusals;
+  for (const std::uint32_t index : PoolsOf(state, request)) {
+    refusals.push_back(
+        {.pool = state.pool(index).config.name, .why = Clause(state, index, request)});
+  }
+  return refusals;
 }
 
 }  // namespace stentor::controller

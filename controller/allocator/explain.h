@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "controller/allocator/address_allocator.h"
@@ -40,5 +41,18 @@ inline constexpr std::size_t kMaxRefusalOctets = 1024;
 /// call: O(pools).
 [[nodiscard]] Refusal Explain(const AddressAllocator& allocator, const AllocationRequest& request,
                               const absl::Status& why);
+
+/// Why one pool has nothing for a Service.
+struct PoolRefusal {
+  model::PoolName pool;
+  std::string why;
+
+  friend bool operator==(const PoolRefusal&, const PoolRefusal&) = default;
+};
+
+/// The clauses of Explain(), one for each pool that was considered, in the same order and without
+/// limits. What a clause says holds only of a pool that indeed has nothing for the Service.
+[[nodiscard]] std::vector<PoolRefusal> ExplainPools(const AddressAllocator& allocator,
+                                                    const AllocationRequest& request);
 
 }  // namespace stentor::controller

@@ -5,57 +5,18 @@
 #include <algorithm>
 #include <iostream>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "common/base/strings.h"
-#include "common/config/yaml_documents.h"
 #include "common/io/flags.h"
-#include "common/io/read_file.h"
+#include "common/io/read_documents.h"
 #include "controller/webhook/validate.h"
 
 namespace stentor::controller {
 namespace {
 
-constexpr std::size_t kMaxFile = std::size_t{16} << 20U;
 constexpr int kRefused = 1;
 constexpr int kUnusable = 2;
-
-absl::StatusOr<std::string> ReadInput(const std::string& name) {
-  if (name != "-") {
-    return io::ReadFile(name, kMaxFile);
-  }
-  std::string text;
-  std::vector<char> buffer(std::size_t{64} << 10U);
-  while (std::cin.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) ||
-         std::cin.gcount() > 0) {
-    text.append(buffer.data(), static_cast<std::size_t>(std::cin.gcount()));
-    if (text.size() > kMaxFile) {
-      return absl::FailedPreconditionError(
-          StrCat("standard input is longer than ", kMaxFile, " octets"));
-    }
-  }
-  return text;
-}
-
-absl::Status ReadDocuments(const std::string& name, std::vector<Document>& documents) {
-  const auto text = ReadInput(name);
-  if (!text.ok()) {
-    return text.status();
-  }
-  auto parsed = config::ParseYamlDocuments(*text);
-  const std::string source = name == "-" ? "standard input" : name;
-  if (!parsed.ok()) {
-    return absl::InvalidArgumentError(StrCat(source, ": ", std::string(parsed.status().message())));
-  }
-  for (std::size_t i = 0; i < parsed->size(); ++i) {
-    documents.push_back(
-        {.source = parsed->size() == 1 ? source : StrCat(source, ", document ", i + 1),
-         .object = std::move((*parsed)[i])});
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -80,12 +41,15 @@ int RunValidate(int argc, char** argv) {
   if (!outcome.go_on) {
     return outcome.exit_status;
   }
+  auto read = io::ReadDocuments(files);
+  if (!read.ok()) {
+    std::cerr << "stentor-controller validate: " << read.status().message() << '\n';
+    return kUnusable;
+  }
   std::vector<Document> documents;
-  for (const std::string& file : files) {
-    if (const absl::Status status = ReadDocuments(file, documents); !status.ok()) {
-      std::cerr << "stentor-controller validate: " << status.message() << '\n';
-      return kUnusable;
-    }
+  for (io::SourceDocument& document : *read) {
+    documents.push_back(
+        {.source = std::move(document.source), .object = std::move(document.object)});
   }
   const BgpMode mode = bgp_type.empty()       ? BgpMode::kAny
                        : bgp_type == "native" ? BgpMode::kNative

@@ -69,6 +69,15 @@ TEST_CASE("Of several files the first wins, entry by entry", "[kubeconfig]") {
   CHECK(config->name_space == "default");
 }
 
+TEST_CASE("Another context than the current one is taken where it is named", "[kubeconfig]") {
+  const Files files{{"/b/2", kTwoContexts}};
+  const auto config = ParseKubeconfig(files, "other");
+  REQUIRE(config.ok());
+  CHECK(config->server == "https://192.0.2.2:6443");
+  CHECK(std::string(ParseKubeconfig(files, "third").status().message()) ==
+        "/b/2: there is no context \"third\" in the kubeconfig");
+}
+
 TEST_CASE("What is wrong is said in one line", "[kubeconfig]") {
   struct Case {
     const char* name;

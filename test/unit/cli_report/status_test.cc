@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/report/status.h"
+
+#include <string>
+
+#include "test/support/catch.h"
+#include "test/unit/cli_report/cluster.h"
+
+namespace stentor::cli {
+namespace {
+
+bool Has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::vector<std::string> Problems(const StatusReport& report) {
+  std::vector<std::string> problems;
+  problems.reserve(report.services.size());
+  for (const StatusReport::Service& service : report.services) {
+    problems.push_back(service.problem);
+  }
+  return problems;
+}
+
+}  // namespace
+
+TEST_CASE("status of a cluster in which all is well", "[cli]") {
+  const StatusReport report = MakeStatus(Cluster().Read());
+  CHECK(ToText(report) ==
+        "POOL   ADDRESSES               USED-V4   FREE-V4   USED-V6   FREE-V6   AUTO   "
+        "ADVERTISED-BY\n"
+        "web    192.0.2.10-192.0.2.12   1         2         -         -         yes    l2\n"
+        "\n"
+        "SERVICE       ADDRESSES    POOL   ANNOUNCED-BY   SINCE                  PROBLEM\n"
+        "default/web   192.0.2.10   web    node-1         2026-01-02T03:04:05Z   -\n"
+        "\n"
+        "PROGRAM      POD                 NODE     RUNS   CONFIGURATION\n"
+        "controller   controller-node-3   node-3   yes    Valid\n"
+        "speaker      speaker-node-1      node-1   yes    Valid\n"
+        "speaker      speaker-node-2      node-2   yes    Valid\n"
+        "speaker      speaker-node-3      node-3   yes    Valid\n"
+        "\n"
+        "Nothing needs attention.\n");
+}
+
+TEST_CASE("status as JSON has the same", "[cli]") {
+  const auto json = ToJson(MakeStatus(Cluster().Read()));
+  CHECK(json["pools"][0]["ipv4"]["used"] == 1);
+  CHECK(json["pools"][0]["ipv4"]["free"] == 2);
+  CHECK(json["services"][0]["announcedBy"][0]["node"] == "node-1");
+  CHECK(json["services"][0]["problem"] == "");
+  CHECK(json["programs"].size() == 4);
+  CHECK(json["notices"].empty());
+}
+
+TEST_CASE("status says what is wrong with a Service", "[cli]") {
+  Cluster cluster;
+  cluster.services.push_back(MakeService("nobody", "192.0.2.11"));
+  cluster.services.push_back(MakeService("outside", "198.51.100.1"));
+  cluster.services.push_back(MakeService("same", "192.0.2.10"));
+  cluster.services.push_back(MakeService("waiting", ""));
+  cluster.services.push_back(MakeService("wish", ""));
+  cluster.services.back()["spec"]["loadBalancerIP"] = "192.0.2.10";
+  cluster.services.push_back(MakeService("foreign", ""));
+  cluster.services.back()["spec"]["loadBalancerClass"] = "x";
+  cluster.services[0]["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z";
+  cluster.services[3]["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z";
+  cluster.statuses.push_back(MakeL2Status("web", "node-2"));
+  const StatusReport report = MakeStatus(cluster.Read());
+  CHECK(Problems(report) ==
+        std::vector<std::string>{"announced by nobody", "its address is of no pool",
+                                 "its address is another Service's", "no address yet",
+                                 "announced by 2 nodes", "no address: AddressInUse"});
+  CHECK(report.others == 1);
+  CHECK(Has(ToText(report), "1 Service of another load-balancer class left out."));
+  CHECK(Has(ToText(report), "`kubectl stentor why NAMESPACE/NAME` says what to do"));
+  CHECK_FALSE(Has(ToText(report), "Nothing needs attention"));
+}
+
+TEST_CASE("status tells what needs attention", "[cli]") {
+  Cluster cluster;
+  cluster.pods[1]["status"]["conditions"][0]["status"] = "False";
+  cluster.pods.erase(cluster.pods.begin() + 2);  // the speaker of node-3
+  cluster.states[0]["status"]["conditions"].push_back(
+      {{"type", "stentor.io/AddressConflict"},
+       {"status", "True"},
+       {"reason", "Withheld"},
+       {"message", "192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0"}});
+  cluster.states[1]["status"]["conditions"][0] = {{"type", "configReconcilerValid"},
+                                                  {"status", "False"},
+                                                  {"reason", "ConfigurationError"},
+                                                  {"message", "configuration error: z"}};
+  Snapshot snapshot = cluster.Read();
+  snapshot.Refuse(Resource::kNamespaces, absl::PermissionDeniedError("forbidden"));
+  snapshot.Refuse(Resource::kAddressPools, absl::NotFoundError("no such kind"));
+  const StatusReport report = MakeStatus(snapshot);
+  CHECK(report.notices ==
+        std::vector<StatusReport::Notice>{
+            {"API", "cannot read namespaces: forbidden"},
+            {"speaker-node-2", "is not running and ready on node-2"},
+            {"node-3", "has no speaker pod"},
+            {"speaker-node-1", "Withheld: 192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0"},
+            {"speaker-node-2", "ConfigurationError: configuration error: z"}});
+}
+
+TEST_CASE("status of an empty cluster", "[cli]") {
+  Snapshot snapshot(kNamespace);
+  snapshot.Finish();
+  CHECK(ToText(MakeStatus(snapshot)) ==
+        "There are no pools.\n\nThere are no Services of type LoadBalancer to serve.\n\n"
+        "There are no pods of controller or speakers.\n\n"
+        "NEEDS-ATTENTION   WHAT\n"
+        "controller        no pod of it is in namespace metallb-system\n");
+}
+
+TEST_CASE("Objects that can't be read are told, and do not stop the rest", "[cli]") {
+  Cluster cluster;
+  cluster.services.push_back({{"metadata", {{"name", 7}}}});
+  cluster.pools.push_back("no object");
+  cluster.statuses.push_back(nullptr);
+  cluster.events.push_back(3);
+  cluster.pods.push_back({{"metadata", "x"}});
+  const StatusReport report = MakeStatus(cluster.Read());
+  CHECK(report.services.size() == 1);
+  CHECK(report.notices.size() == 2);
+}
+
+}  // namespace stentor::cli
