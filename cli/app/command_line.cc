@@ -16,8 +16,11 @@ namespace stentor::cli {
 namespace {
 
 constexpr const char* kExitStatuses =
-    "Exit status: 0 all is well; 1 the answer is bad news; 2 flags or files that cannot be used;\n"
-    "3 the API server cannot be reached or refuses.";
+    "Exit status: 0 all is well; 1 the answer is bad news; 2 flags or files that cannot be used, "
+    "or\n"
+    "output that cannot be written; 3 the API server cannot be reached, or refuses what the "
+    "answer\n"
+    "depends on.";
 
 void AddFormat(CLI::App& command, Options& options) {
   command
@@ -98,7 +101,8 @@ void AddCommands(CLI::App& app, Options& options, Run& run) {
   CLI::App* const status = AddCommand(
       app, "status", "Pools, Services and who announces them, programs, what needs attention");
   AddCluster(*status, options);
-  status->add_flag("-w,--watch", options.watch, "Ask again every 2 s, and print what changed");
+  status->add_flag("-w,--watch", options.watch,
+                   "Ask again every 2 s (in a large cluster more seldom), and print what changed");
   runs(status, RunStatus);
 
   CLI::App* const explain = app.add_subcommand("explain", "Why something is as it is");
@@ -165,7 +169,13 @@ int RunCommandLine(int argc, char** argv) {
     }
     return kExitUsage;
   }
-  return run(options);
+  const int status = run(options);
+  // What Print() has told of already, and what else was printed.
+  if (status == kExitGood && !std::cout.flush()) {
+    std::cerr << "kubectl-stentor: cannot write to standard output\n";
+    return kExitUsage;
+  }
+  return status;
 }
 
 }  // namespace stentor::cli

@@ -2,8 +2,8 @@
 #include "cli/app/commands.h"
 
 #include <array>
-#include <chrono>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,9 +17,6 @@
 
 namespace stentor::cli {
 namespace {
-
-// How often --watch asks again.
-constexpr Duration kWatchPace = std::chrono::seconds(2);
 
 int Fail(const absl::Status& status, int exit_status) {
   PrintError(std::string(status.message()));
@@ -47,6 +44,29 @@ void ReadMore(Reader& reader, Snapshot& snapshot, std::span<const Resource> reso
   (void)reader.Read(snapshot, resources, service);
 }
 
+// Webhooks, and the endpoints of what answers them. They may not be readable: then nothing is said
+// of them.
+void ReadWebhooks(Reader& reader, Snapshot& snapshot) {
+  Snapshot webhooks(snapshot.name_space);
+  ReadMore(reader, webhooks, std::array{Resource::kWebhooks}, {});
+  std::set<model::ServiceKey> services;
+  for (const WebhookFact& webhook : webhooks.webhooks) {
+    if (!webhook.kinds.empty() && !webhook.service.name.empty()) {
+      services.insert(webhook.service);
+    }
+  }
+  for (const model::ServiceKey& service : services) {
+    ReadMore(reader, webhooks, std::array{Resource::kSlices}, service);
+  }
+  if (!webhooks.Knows(Resource::kWebhooks) ||
+      (!services.empty() && !webhooks.Knows(Resource::kSlices))) {
+    return;
+  }
+  snapshot.webhooks = std::move(webhooks.webhooks);
+  snapshot.slices.merge(webhooks.slices);
+  snapshot.Done(Resource::kWebhooks);
+}
+
 }  // namespace
 
 int RunStatus(const Options& options) {
@@ -57,8 +77,9 @@ int RunStatus(const Options& options) {
   io::EventLoop& loop = (*session)->loop();
   std::optional<std::string> printed;
   while (true) {
+    const TimePoint begin = loop.Now();
     Snapshot snapshot(options.cluster.name_space);
-    if (const absl::Status status = (*session)->reader().Read(snapshot, kAlways); !status.ok()) {
+    if (const absl::Status status = (*session)->reader().ReadAll(snapshot); !status.ok()) {
       if (!options.watch || !printed) {
         return Fail(status, kExitCluster);
       }
@@ -68,7 +89,9 @@ int RunStatus(const Options& options) {
       const StatusReport report = MakeStatus(snapshot);
       std::string text = ToText(report);
       if (text != printed) {
-        Print(options.format, printed ? "\n" + text : text, ToJson(report));
+        if (!Print(options.format, text, ToJson(report), printed.has_value())) {
+          return kExitUsage;
+        }
         printed = std::move(text);
       }
     }
@@ -76,7 +99,7 @@ int RunStatus(const Options& options) {
       return kExitGood;
     }
     io::Timer timer(loop);
-    timer.ArmAfter(kWatchPace, [&loop] { loop.Stop(); });
+    timer.ArmAfter(WatchPause(loop.Now() - begin), [&loop] { loop.Stop(); });
     loop.Run();
   }
 }
@@ -89,19 +112,25 @@ int RunExplain(const Options& options) {
   const model::ServiceKey key = ToKey(options.subject, **session);
   Reader& reader = (*session)->reader();
   Snapshot snapshot(options.cluster.name_space);
-  if (const absl::Status status = reader.Read(snapshot, kAlways); !status.ok()) {
+  if (const absl::Status status = reader.ReadAll(snapshot); !status.ok()) {
     return Fail(status, kExitCluster);
   }
   ReadMore(reader, snapshot, std::array{Resource::kSlices}, key);
   snapshot.Finish();
   const model::Service* const service = snapshot.Find(key);
+  if (service == nullptr && !snapshot.Knows(Resource::kServices)) {
+    PrintProblems(snapshot);
+    return kExitCluster;
+  }
   if (service == nullptr) {
     PrintError(StrCat("there is no Service ", key.ToString(),
                       " of type LoadBalancer; kubectl stentor status lists those that there are"));
     return kExitFound;
   }
   const ExplainReport report = ExplainService(snapshot, *service);
-  Print(options.format, ToText(report), ToJson(report));
+  if (!Print(options.format, ToText(report), ToJson(report))) {
+    return kExitUsage;
+  }
   PrintProblems(snapshot);
   return kExitGood;
 }
@@ -117,27 +146,32 @@ int RunWhy(const Options& options) {
   }
   Reader& reader = (*session)->reader();
   Snapshot snapshot(options.cluster.name_space);
-  if (const absl::Status status = reader.Read(snapshot, kAlways); !status.ok()) {
+  if (const absl::Status status = reader.ReadAll(snapshot); !status.ok()) {
     return Fail(status, kExitCluster);
   }
-  const model::Service* service = ServiceOf(snapshot, question);
-  if (service == nullptr && !question.address) {
+  if (!question.address && ServicesOf(snapshot, question).empty()) {
     // Perhaps there is one of another type.
     const auto object = reader.Get(StrCat("/api/v1/namespaces/", question.service.name_space,
                                           "/services/", question.service.name));
     if (object.ok()) {
       snapshot.Add(Resource::kServices, *object);
-      service = ServiceOf(snapshot, question);
     }
+    question.not_found = absl::IsNotFound(object.status());
   }
-  if (service != nullptr) {
+  for (const model::Service* service : ServicesOf(snapshot, question)) {
     ReadMore(reader, snapshot, std::array{Resource::kSlices, Resource::kEvents}, service->key);
   }
   snapshot.Finish();
-  const WhyReport report = Why(snapshot, question);
-  Print(options.format, ToText(report), ToJson(report));
+  WhyReport report = Why(snapshot, question);
+  if (report.MissesObject()) {
+    ReadWebhooks(reader, snapshot);
+    report = Why(snapshot, question);
+  }
+  if (!Print(options.format, ToText(report), ToJson(report))) {
+    return kExitUsage;
+  }
   PrintProblems(snapshot);
-  return report.cause() == nullptr ? kExitGood : kExitFound;
+  return report.cause() != nullptr ? kExitFound : report.AnyUnknown() ? kExitCluster : kExitGood;
 }
 
 }  // namespace stentor::cli

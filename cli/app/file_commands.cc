@@ -4,6 +4,7 @@
 /// The commands that read files.
 
 #include <algorithm>
+#include <array>
 #include <iostream>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "cli/app/commands.h"
 #include "cli/app/session.h"
 #include "cli/report/convert.h"
+#include "cli/report/output.h"
 #include "cli/report/what_if.h"
 #include "common/io/read_documents.h"
 #include "controller/webhook/validate.h"
@@ -40,48 +42,56 @@ const char* LevelName(controller::Finding::Level level) {
   return "";
 }
 
-// What would be, where `ask` says what is to be changed.
+// What would be, where `ask` says what is to be changed; `documents` are in it.
 template <typename Ask>
-int RunWhatIf(const Options& options, const Ask& ask) {
+int RunWhatIf(const Options& options, const std::vector<nlohmann::json>& documents,
+              const Ask& ask) {
   const auto session = Session::Open(options.cluster);
   if (!session.ok()) {
     PrintError(std::string(session.status().message()));
     return kExitUsage;
   }
+  const std::string& name_space = (*session)->service_namespace();
   Snapshot snapshot(options.cluster.name_space);
-  std::vector<Resource> resources(kAlways.begin(), kAlways.end());
-  resources.push_back(Resource::kSlices);
-  if (const absl::Status status = (*session)->reader().Read(snapshot, resources); !status.ok()) {
+  snapshot.wanted = ObjectsIn(documents, name_space);
+  if (const absl::Status status =
+          (*session)->reader().ReadAll(snapshot, std::array{Resource::kSlices});
+      !status.ok()) {
     PrintError(std::string(status.message()));
     return kExitCluster;
   }
   snapshot.Finish();
-  const WhatIfReport report = ask(snapshot);
+  const WhatIfReport report = ask(snapshot, name_space);
+  PrintProblems(snapshot);
   if (!report.error.empty()) {
     PrintError(report.error);
+    return report.unknown.empty() ? kExitUsage : kExitCluster;
+  }
+  if (!Print(options.format, ToText(report), ToJson(report))) {
     return kExitUsage;
   }
-  Print(options.format, ToText(report), ToJson(report));
-  PrintProblems(snapshot);
-  return report.AnyLoss() ? kExitFound : kExitGood;
+  return report.AnyLoss() ? kExitFound : report.unknown.empty() ? kExitGood : kExitCluster;
 }
 
 }  // namespace
 
 int RunWhatIfNode(const Options& options) {
-  return RunWhatIf(
-      options, [&](const Snapshot& snapshot) { return WhatIfNodeGone(snapshot, options.subject); });
+  return RunWhatIf(options, {}, [&](const Snapshot& snapshot, const std::string&) {
+    return WhatIfNodeGone(snapshot, options.subject);
+  });
 }
 
 int RunWhatIfFiles(const Options& options) {
-  auto documents = io::ReadDocuments(options.files);
-  if (!documents.ok()) {
-    PrintError(std::string(documents.status().message()));
+  auto read = io::ReadDocuments(options.files);
+  if (!read.ok()) {
+    PrintError(std::string(read.status().message()));
     return kExitUsage;
   }
-  return RunWhatIf(options, [objects = ObjectsOf(*std::move(documents))](const Snapshot& snapshot) {
-    return WhatIfApplied(snapshot, objects);
-  });
+  const std::vector<nlohmann::json> documents = ObjectsOf(*std::move(read));
+  return RunWhatIf(options, documents,
+                   [&](const Snapshot& snapshot, const std::string& name_space) {
+                     return WhatIfApplied(snapshot, documents, name_space);
+                   });
 }
 
 int RunValidate(const Options& options) {
@@ -100,13 +110,15 @@ int RunValidate(const Options& options) {
   std::string text;
   nlohmann::ordered_json json{{"findings", nlohmann::ordered_json::array()}};
   for (const controller::Finding& finding : findings) {
-    text += controller::ToLine(finding) + "\n";
+    text += Printable(controller::ToLine(finding)) + "\n";
     json["findings"].push_back({{"level", LevelName(finding.level)},
                                 {"source", finding.source},
                                 {"object", finding.object},
                                 {"message", finding.message}});
   }
-  Print(options.format, text, json);
+  if (!Print(options.format, text, json)) {
+    return kExitUsage;
+  }
   const bool refused = std::ranges::find(findings, controller::Finding::Level::kError,
                                          &controller::Finding::level) != findings.end();
   return refused ? kExitFound : kExitGood;
@@ -121,7 +133,7 @@ int RunConvert(const Options& options) {
   const Conversion conversion =
       Convert(ObjectsOf(*std::move(documents)), options.cluster.name_space);
   for (const std::string& remark : conversion.remarks) {
-    std::cerr << "note: " << remark << '\n';
+    std::cerr << "note: " << Printable(remark) << '\n';
   }
   for (const std::string& error : conversion.errors) {
     PrintError(error);
@@ -130,9 +142,9 @@ int RunConvert(const Options& options) {
     return kExitFound;  // half of a configuration is better not applied
   }
   // YAML is what people apply.
-  Print(options.format == Format::kJson ? Format::kJson : Format::kText,
-        ToYamlDocuments(conversion), ToList(conversion));
-  return kExitGood;
+  const bool printed = Print(options.format == Format::kJson ? Format::kJson : Format::kText,
+                             ToYamlDocuments(conversion), ToList(conversion));
+  return printed ? kExitGood : kExitUsage;
 }
 
 }  // namespace stentor::cli

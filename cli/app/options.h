@@ -12,8 +12,8 @@ enum class Format : std::uint8_t { kText, kJson, kYaml };
 /// Exit statuses; docs/kubectl-stentor.md is the contract.
 inline constexpr int kExitGood = 0;
 inline constexpr int kExitFound = 1;    ///< The answer is bad news: see each command.
-inline constexpr int kExitUsage = 2;    ///< Flags or files that can't be used.
-inline constexpr int kExitCluster = 3;  ///< The API server can't be reached, or refuses.
+inline constexpr int kExitUsage = 2;    ///< Flags or files that can't be used, or output.
+inline constexpr int kExitCluster = 3;  ///< The API server can't be reached, or refuses too much.
 
 /// What all commands that ask the API server have in common.
 struct ClusterOptions {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app/reader.h"
 
+#include <array>
 #include <utility>
 
 #include "common/base/status.h"
@@ -30,7 +31,9 @@ absl::Status Reader::Read(Snapshot& snapshot, std::span<const Resource> resource
   readable_ = 0;
   first_error_ = absl::OkStatus();
   for (const Resource resource : resources) {
-    ReadPage(snapshot, resource, RequestFor(resource, snapshot.name_space, service), "");
+    ReadPage(snapshot,
+             std::make_shared<Pages>(
+                 Pages{.resource = resource, .request = RequestFor(resource, snapshot, service)}));
   }
   loop_.Run();
   if (readable_ > 0) {
@@ -39,45 +42,63 @@ absl::Status Reader::Read(Snapshot& snapshot, std::span<const Resource> resource
   return Annotate(first_error_, StrCat("API server ", client_.server()));
 }
 
-void Reader::ReadPage(Snapshot& snapshot, Resource resource, const ResourceRequest& request,
-                      const std::string& next) {
-  std::string path = request.path;
-  if (!request.single) {
+absl::Status Reader::ReadAll(Snapshot& snapshot, std::span<const Resource> more) {
+  std::vector<Resource> resources(kAlways.begin(), kAlways.end());
+  resources.insert(resources.end(), more.begin(), more.end());
+  absl::Status status = Read(snapshot, resources);
+  if (status.ok()) {
+    // What can't be read of it, the snapshot tells.
+    (void)Read(snapshot, std::array{Resource::kConfigMap});
+  }
+  return status;
+}
+
+void Reader::ReadPage(Snapshot& snapshot, const std::shared_ptr<Pages>& pages) {
+  std::string path = pages->request.path;
+  if (!pages->request.single) {
     StrAppend(&path, path.find('?') == std::string::npos ? "?" : "&", "limit=", kPageSize);
-    if (!next.empty()) {
-      StrAppend(&path, "&continue=", kube::PercentEncode(next));
+    if (!pages->next.empty()) {
+      StrAppend(&path, "&continue=", kube::PercentEncode(pages->next));
     }
   }
-  client_.Request({.path = std::move(path), .time_limit = limit_}, [this, &snapshot, resource,
-                                                                    request](auto response) {
-    const auto body = BodyOf(response);
-    if (!body.ok() || request.single) {
-      if (body.ok()) {
-        snapshot.Add(resource, *body);
-      }
-      Finish(snapshot, resource, body.status());
-      return;
+  client_.Request({.path = std::move(path), .time_limit = limit_}, [this, &snapshot,
+                                                                    pages](const auto& response) {
+    auto body = BodyOf(response);
+    if (absl::IsOutOfRange(body.status()) && !pages->next.empty() && !pages->again) {
+      // The list has become too old between two pages.
+      pages->again = true;
+      pages->next.clear();
+      pages->items.clear();
+      return ReadPage(snapshot, pages);
     }
-    for (const nlohmann::json& item : kube::Member(*body, "items")) {
-      snapshot.Add(resource, item);
+    if (!body.ok()) {
+      return Finish(snapshot, pages->resource, body.status());
     }
-    const std::string more = kube::TextMember(kube::Member(*body, "metadata"), "continue");
-    if (more.empty()) {
-      Finish(snapshot, resource, absl::OkStatus());
+    if (pages->request.single) {
+      pages->items.push_back(*std::move(body));
     } else {
-      ReadPage(snapshot, resource, request, more);
+      for (const nlohmann::json& item : kube::Member(*body, "items")) {
+        pages->items.push_back(item);
+      }
+      pages->next = kube::TextMember(kube::Member(*body, "metadata"), "continue");
+      if (!pages->next.empty()) {
+        return ReadPage(snapshot, pages);
+      }
     }
+    for (const nlohmann::json& item : pages->items) {
+      snapshot.Add(pages->resource, item);
+    }
+    Finish(snapshot, pages->resource, absl::OkStatus());
   });
 }
 
 void Reader::Finish(Snapshot& snapshot, Resource resource, const absl::Status& status) {
-  if (status.ok() || absl::IsNotFound(status)) {
+  if (status.ok()) {
+    snapshot.Done(resource);
     ++readable_;
-  } else if (first_error_.ok()) {
-    first_error_ = status;
-  }
-  if (!status.ok()) {
+  } else {
     snapshot.Refuse(resource, status);
+    first_error_.Update(status);
   }
   if (--outstanding_ == 0) {
     loop_.Stop();

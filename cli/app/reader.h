@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -15,8 +17,8 @@
 
 namespace stentor::cli {
 
-/// Reads resources into a snapshot, page by page, all at the same time. Runs the loop until it is
-/// done, so that callers read like a script.
+/// Reads resources into a snapshot, page by page, all at the same time; of one that can't be read
+/// to its end nothing goes in. Runs the loop until it is done, so that callers read like a script.
 class Reader {
  public:
   /// Both must outlive it. `limit`: for each request.
@@ -28,12 +30,22 @@ class Reader {
   [[nodiscard]] absl::Status Read(Snapshot& snapshot, std::span<const Resource> resources,
                                   const std::optional<model::ServiceKey>& service = std::nullopt);
 
+  /// kAlways and `more`, and then the ConfigMap that the pods name.
+  [[nodiscard]] absl::Status ReadAll(Snapshot& snapshot, std::span<const Resource> more = {});
+
   /// One object; NotFound where there is none.
   [[nodiscard]] absl::StatusOr<nlohmann::json> Get(const std::string& path);
 
  private:
-  void ReadPage(Snapshot& snapshot, Resource resource, const ResourceRequest& request,
-                const std::string& next);
+  // A list on its way, page by page.
+  struct Pages {
+    Resource resource{};
+    ResourceRequest request;
+    std::string next;
+    std::vector<nlohmann::json> items;
+    bool again = false;  // begun anew, since the first attempt took too long
+  };
+  void ReadPage(Snapshot& snapshot, const std::shared_ptr<Pages>& pages);
   void Finish(Snapshot& snapshot, Resource resource, const absl::Status& status);
 
   io::EventLoop& loop_;

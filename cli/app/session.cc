@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app/session.h"
 
+#include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <utility>
 
@@ -33,7 +35,9 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const ClusterOptions& opt
                                               std::chrono::seconds(options.timeout_seconds)));
 }
 
-void PrintError(std::string_view message) { std::cerr << "kubectl-stentor: " << message << '\n'; }
+void PrintError(std::string_view message) {
+  std::cerr << "kubectl-stentor: " << Printable(message) << '\n';
+}
 
 void PrintProblems(const Snapshot& snapshot) {
   for (const std::string& problem : snapshot.problems) {
@@ -41,20 +45,30 @@ void PrintProblems(const Snapshot& snapshot) {
   }
 }
 
-void Print(Format format, const std::string& text, const nlohmann::ordered_json& json) {
+bool Print(Format format, const std::string& text, const nlohmann::ordered_json& json,
+           bool another) {
   switch (format) {
     case Format::kText:
-      std::cout << text;
+      std::cout << (another ? "\n" : "") << PrintableLines(text);
       break;
     case Format::kJson:
-      std::cout << json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
-                << '\n';
+      std::cout << ToPrettyJson(json) << '\n';
       break;
     case Format::kYaml:
-      std::cout << ToYaml(json);
+      std::cout << (another ? "---\n" : "") << ToYaml(json);
       break;
   }
   std::cout.flush();
+  if (!std::cout) {
+    PrintError("cannot write to standard output");
+    return false;
+  }
+  return true;
+}
+
+Duration WatchPause(Duration took) {
+  constexpr Duration kLeast = std::chrono::seconds(2);
+  return std::max(kLeast, 4 * took);
 }
 
 }  // namespace stentor::cli

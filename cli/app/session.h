@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "cli/app/options.h"
 #include "cli/app/reader.h"
+#include "common/base/time.h"
 #include "common/io/event_loop.h"
 #include "common/io/kube_client.h"
 
@@ -46,7 +48,13 @@ void PrintError(std::string_view message);
 /// What could not be read, likewise.
 void PrintProblems(const Snapshot& snapshot);
 
-/// A report, in the format that was asked for.
-void Print(Format format, const std::string& text, const nlohmann::ordered_json& json);
+/// A report, in the format that was asked for; `another`: one follows another. False where standard
+/// output can't be written to, which has been told then.
+[[nodiscard]] bool Print(Format format, const std::string& text, const nlohmann::ordered_json& json,
+                         bool another = false);
+
+/// How long --watch waits after a look that took `took`: 2 s, but never more than a fifth of the
+/// time is spent looking.
+[[nodiscard]] Duration WatchPause(Duration took);
 
 }  // namespace stentor::cli

@@ -5,79 +5,17 @@
 #include <utility>
 
 #include "common/base/strings.h"
-#include "common/config/legacy.h"
-#include "common/kube/codec.h"
-#include "common/kube/json_member.h"
+#include "common/config/sources.h"
 #include "common/kube/url.h"
 
 namespace stentor::cli {
 namespace {
 
-using kube::Member;
-using kube::TextMember;
-using nlohmann::json;
-
 constexpr std::string_view kGroup = "/apis/metallb.io/v1beta1/namespaces/";
-// The ConfigMap of MetalLB 0.12 and before, where --config names no other.
-constexpr const char* kConfigMap = "config";
+// As often as it takes until a refusal is believed (config::Sources).
+constexpr int kBelieved = 4;
 
-// Names of MetalLB's manifests and of its chart.
-std::string ComponentOf(const json& pod) {
-  const json& labels = Member(Member(pod, "metadata"), "labels");
-  const std::string component = TextMember(labels, "app.kubernetes.io/component");
-  return component.empty() ? TextMember(labels, "component") : component;
-}
-
-bool IsReady(const json& status) {
-  for (const json& condition : Member(status, "conditions")) {
-    if (TextMember(condition, "type") == "Ready") {
-      return TextMember(condition, "status") == "True";
-    }
-  }
-  return true;
-}
-
-// The words of all containers' command lines.
-std::vector<std::string> ArgumentsOf(const json& pod) {
-  std::vector<std::string> words;
-  for (const json& container : Member(Member(pod, "spec"), "containers")) {
-    for (const char* list : {"command", "args"}) {
-      for (const json& word : Member(container, list)) {
-        if (word.is_string()) {
-          words.push_back(word.get<std::string>());
-        }
-      }
-    }
-  }
-  return words;
-}
-
-// The value of `--flag=value` or `--flag value`, with one dash or two.
-std::optional<std::string> FlagValue(const std::vector<std::string>& words, std::string_view flag) {
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    std::string_view word = words[i];
-    if (!word.starts_with('-')) {
-      continue;
-    }
-    word.remove_prefix(word.starts_with("--") ? 2 : 1);
-    if (word == flag) {
-      return i + 1 < words.size() && !words[i + 1].starts_with('-') ? words[i + 1] : "true";
-    }
-    if (word.starts_with(flag) && word.substr(flag.size()).starts_with('=')) {
-      return std::string(word.substr(flag.size() + 1));
-    }
-  }
-  return std::nullopt;
-}
-
-template <typename T>
-void Keep(absl::StatusOr<T> decoded, std::vector<T>& into, std::vector<std::string>& problems) {
-  if (decoded.ok()) {
-    into.push_back(*std::move(decoded));
-  } else {
-    problems.emplace_back(decoded.status().message());
-  }
-}
+constexpr std::size_t Index(Resource resource) { return static_cast<std::size_t>(resource); }
 
 }  // namespace
 
@@ -96,7 +34,7 @@ std::string_view ResourceName(Resource resource) {
     case Resource::kAddressPools:
       return "addresspools.metallb.io";
     case Resource::kConfigMap:
-      return "the ConfigMap config";
+      return "the ConfigMap of older manifests";
     case Resource::kPods:
       return "pods";
     case Resource::kStatuses:
@@ -107,6 +45,8 @@ std::string_view ResourceName(Resource resource) {
       return "endpointslices.discovery.k8s.io";
     case Resource::kEvents:
       return "events";
+    case Resource::kWebhooks:
+      return "validatingwebhookconfigurations.admissionregistration.k8s.io";
   }
   return "";
 }
@@ -115,13 +55,14 @@ std::string_view RoleName(Role role) {
   return role == Role::kController ? "controller" : "speaker";
 }
 
-ResourceRequest RequestFor(Resource resource, std::string_view name_space,
+ResourceRequest RequestFor(Resource resource, const Snapshot& snapshot,
                            const std::optional<model::ServiceKey>& service) {
-  const auto of_group = [name_space](std::string_view plural, bool may_be_absent) {
+  const std::string& name_space = snapshot.name_space;
+  const auto of_group = [&name_space](std::string_view plural, bool may_be_absent) {
     return ResourceRequest{.path = StrCat(kGroup, name_space, "/", plural),
                            .may_be_absent = may_be_absent};
   };
-  const auto core = [name_space](std::string_view plural) {
+  const auto core = [&name_space](std::string_view plural) {
     return StrCat("/api/v1/namespaces/", name_space, "/", plural);
   };
   switch (resource) {
@@ -138,7 +79,7 @@ ResourceRequest RequestFor(Resource resource, std::string_view name_space,
     case Resource::kAddressPools:
       return of_group("addresspools", true);
     case Resource::kConfigMap:
-      return {.path = StrCat(core("configmaps"), "/", kConfigMap),
+      return {.path = StrCat(core("configmaps"), "/", kube::PercentEncode(snapshot.config_map)),
               .single = true,
               .may_be_absent = true};
     case Resource::kPods:
@@ -161,143 +102,131 @@ ResourceRequest RequestFor(Resource resource, std::string_view name_space,
                              kube::PercentEncode(StrCat(
                                  "involvedObject.kind=Service,involvedObject.name=", key.name)))};
     }
+    case Resource::kWebhooks:
+      return {.path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"};
   }
   return {};
 }
 
-void Snapshot::Add(Resource resource, const json& object) {
-  switch (resource) {
-    case Resource::kServices: {
-      auto service = kube::DecodeService(object, kube::Verbatim::kKeep);
-      if (service.ok()) {
-        const model::ServiceKey key = service->key;
-        services.insert_or_assign(key, *std::move(service));
-      } else {
-        problems.emplace_back(service.status().message());
-      }
-      return;
-    }
-    case Resource::kNodes:
-      return Keep(kube::DecodeNode(object), nodes, problems);
-    case Resource::kNamespaces:
-      return AddNamespace(object);
-    case Resource::kPools:
-      return Keep(kube::DecodeIpAddressPool(object), resources.pools, problems);
-    case Resource::kAdvertisements:
-      return Keep(kube::DecodeL2Advertisement(object), resources.l2_advertisements, problems);
-    case Resource::kAddressPools:
-      return Keep(kube::DecodeAddressPool(object), resources.address_pools, problems);
-    case Resource::kConfigMap:
-      return AddConfigMap(object);
-    case Resource::kPods:
-      return AddPod(object);
-    case Resource::kStatuses:
-      return AddStatus(object);
-    case Resource::kStates:
-      return Keep(status::DecodeConfigurationState(object), states, problems);
-    case Resource::kSlices:
-      return Keep(kube::DecodeEndpointSlice(object), slices, problems);
-    case Resource::kEvents:
-      return AddEvent(object);
-  }
+void Snapshot::Done(Resource resource) {
+  Knowledge& known = knowledge_[Index(resource)];
+  // What was refused once for one Service stays unknown as a whole.
+  known = known == Knowledge::kRefused ? known : Knowledge::kKnown;
 }
 
 void Snapshot::Refuse(Resource resource, const absl::Status& why) {
-  if (absl::IsNotFound(why) && RequestFor(resource, name_space, std::nullopt).may_be_absent) {
+  const ResourceRequest request = RequestFor(resource, *this, std::nullopt);
+  if (absl::IsNotFound(why) && request.may_be_absent) {
+    // One object that is not there is known not to be.
+    knowledge_[Index(resource)] = request.single ? Knowledge::kKnown : Knowledge::kAbsent;
     return;
   }
-  refused.push_back(resource);
+  knowledge_[Index(resource)] = Knowledge::kRefused;
   problems.push_back(
       StrCat("cannot read ", ResourceName(resource), ": ", std::string(why.message())));
 }
 
+bool Snapshot::Knows(Resource resource) const {
+  return knowledge_[Index(resource)] == Knowledge::kKnown;
+}
+
+bool Snapshot::Lacks(Resource resource) const {
+  return knowledge_[Index(resource)] == Knowledge::kAbsent;
+}
+
+std::optional<Resource> Snapshot::ConfigGap() const {
+  for (const Resource resource : {Resource::kPools, Resource::kAdvertisements}) {
+    if (!Knows(resource) && !Lacks(resource)) {
+      return resource;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Resource> Snapshot::PoolGap() const {
+  for (const Resource resource : {Resource::kPools, Resource::kAddressPools}) {
+    if (!Knows(resource) && !Lacks(resource)) {
+      return resource;
+    }
+  }
+  return Knows(Resource::kConfigMap) ? std::nullopt : std::optional(Resource::kConfigMap);
+}
+
+std::optional<Resource> Snapshot::AllocationGap() const {
+  if (const auto gap = PoolGap()) {
+    return gap;
+  }
+  if (!Knows(Resource::kServices)) {
+    return Resource::kServices;
+  }
+  return config.ok() && config->SelectsByNamespaceLabels() && !Knows(Resource::kNamespaces)
+             ? std::optional(Resource::kNamespaces)
+             : std::nullopt;
+}
+
+bool Snapshot::KnowsClass() const { return Knows(Resource::kPods) && !programs.empty(); }
+
 void Snapshot::Finish() {
-  config = config::Parse(resources);
+  config = MakeConfig();
   std::ranges::sort(programs, {}, [](const Program& p) { return std::pair(p.role, p.name); });
-  std::ranges::sort(announcers, {},
-                    [](const Announcer& a) { return std::pair(a.service, a.node); });
+  for (auto& [service, of_service] : announcers) {
+    std::ranges::sort(of_service, {}, &Announcer::node);
+  }
   std::ranges::sort(states, {}, &status::ConfigurationState::key);
   std::ranges::sort(nodes, {}, &model::Node::name);
-}
-
-void Snapshot::AddPod(const json& object) {
-  const std::string component = ComponentOf(object);
-  if (component != "controller" && component != "speaker") {
-    return;
-  }
-  const json& pod_status = Member(object, "status");
-  const json& metadata = Member(object, "metadata");
-  Program program{.role = component == "controller" ? Role::kController : Role::kSpeaker,
-                  .name = TextMember(metadata, "name"),
-                  .node = TextMember(Member(object, "spec"), "nodeName"),
-                  .phase = TextMember(pod_status, "phase")};
-  program.runs = program.phase == "Running" && IsReady(pod_status) &&
-                 TextMember(metadata, "deletionTimestamp").empty();
-  programs.push_back(std::move(program));
-  const std::vector<std::string> words = ArgumentsOf(object);
-  if (auto value = FlagValue(words, "lb-class")) {
-    load_balancer_class = *std::move(value);
-  }
-  if (const auto value = FlagValue(words, "ignore-exclude-lb")) {
-    ignore_exclude_label = *value == "true";
+  const auto repeated = std::ranges::unique(nodes, {}, &model::Node::name);
+  nodes.erase(repeated.begin(), repeated.end());
+  speaker_nodes_.clear();
+  for (const Program& program : programs) {
+    if (program.role == Role::kSpeaker && program.runs && !program.node.empty()) {
+      speaker_nodes_.insert(program.node);
+    }
   }
 }
 
-void Snapshot::AddStatus(const json& object) {
-  const json& metadata = Member(object, "metadata");
-  const json& labels = Member(metadata, "labels");
-  const json& content = Member(object, "status");
-  const auto either = [&](const char* label, const char* field) {
-    const std::string text = TextMember(content, field);
-    return text.empty() ? TextMember(labels, label) : text;
-  };
-  Announcer announcer{.service = {either("metallb.io/service-namespace", "serviceNamespace"),
-                                  either("metallb.io/service-name", "serviceName")},
-                      .node = either("metallb.io/node", "node"),
-                      .since = TextMember(metadata, "creationTimestamp")};
-  for (const json& interface : Member(content, "interfaces")) {
-    announcer.interfaces.push_back(TextMember(interface, "name"));
+// As controller and speakers make it of what they are told.
+absl::StatusOr<config::Config> Snapshot::MakeConfig() const {
+  using config::Source;
+  if (const auto gap = ConfigGap()) {
+    return absl::UnavailableError(StrCat("it is not known: cannot read ", ResourceName(*gap)));
   }
-  if (!announcer.node.empty()) {
-    announcers.push_back(std::move(announcer));
+  config::Sources sources(
+      {.config_map = {name_space, config_map}, .config_map_named = config_map_named});
+  for (const auto& [key, pool] : resources.pools) {
+    sources.SetPool(key, pool);
   }
-}
-
-void Snapshot::AddEvent(const json& object) {
-  const json& about = Member(object, "involvedObject");
-  EventFact event{.about = {TextMember(about, "namespace"), TextMember(about, "name")},
-                  .reason = TextMember(object, "reason"),
-                  .message = TextMember(object, "message"),
-                  .last_seen = TextMember(object, "lastTimestamp")};
-  if (event.last_seen.empty()) {
-    event.last_seen = TextMember(object, "eventTime");
+  for (const auto& [key, advertisement] : resources.l2_advertisements) {
+    sources.SetAdvertisement(key, advertisement);
   }
-  events.push_back(std::move(event));
-}
-
-void Snapshot::AddConfigMap(const json& object) {
-  const auto entry = kube::DecodeConfigMapEntry(object, config::kLegacyEntry);
-  if (!entry.ok()) {
-    problems.emplace_back(entry.status().message());
-    return;
+  for (const auto& [key, pool] : resources.address_pools) {
+    sources.SetAddressPool(key, pool);
   }
-  if (!entry->text) {
-    return;
+  if (resources.config_map) {
+    sources.SetConfigMap({name_space, config_map}, *resources.config_map);
   }
-  auto legacy = config::ParseLegacyConfig(*entry->text, entry->key);
-  if (legacy.ok()) {
-    resources.legacy = *std::move(legacy);
-  } else {
-    problems.emplace_back(legacy.status().message());
+  const std::pair<Resource, Source> kinds[] = {{Resource::kPools, Source::kPools},
+                                               {Resource::kAdvertisements, Source::kAdvertisements},
+                                               {Resource::kAddressPools, Source::kAddressPools},
+                                               {Resource::kConfigMap, Source::kConfigMap}};
+  for (const auto& [resource, source] : kinds) {
+    if (Knows(resource)) {
+      sources.Synced(source);
+      continue;
+    }
+    for (int i = 0; i < kBelieved; ++i) {
+      sources.Refused(source);
+    }
   }
-}
-
-void Snapshot::AddNamespace(const json& object) {
-  const auto key = kube::DecodeKey(object);
-  auto labels = kube::DecodeLabels(object);
-  if (key.ok() && labels.ok()) {
-    namespaces.insert_or_assign(key->name, *std::move(labels));
+  if (auto made = sources.Take()) {
+    return *std::move(made);
   }
+  return absl::FailedPreconditionError(
+      Lacks(Resource::kPools) || Lacks(Resource::kAdvertisements)
+          ? StrCat("the API server has no kind ",
+                   ResourceName(Lacks(Resource::kPools) ? Resource::kPools
+                                                        : Resource::kAdvertisements),
+                   "; apply the CRDs")
+          : "it is not known: nothing that defines pools can be read");
 }
 
 bool Snapshot::IsOurs(const model::Service& service) const {
@@ -311,25 +240,23 @@ const model::Service* Snapshot::Find(const model::ServiceKey& key) const {
   return it == services.end() ? nullptr : &it->second;
 }
 
-const model::Service* Snapshot::FindByAddress(const net::IpAddress& address) const {
-  const model::Service* found = nullptr;
+std::vector<const model::Service*> Snapshot::FindByAddress(const net::IpAddress& address) const {
+  std::vector<const model::Service*> ours;
+  std::vector<const model::Service*> others;
   for (const auto& [key, service] : services) {
     const std::vector<net::IpAddress> addresses = AddressesOf(service);
-    if (std::ranges::find(addresses, address) == addresses.end()) {
-      continue;
+    if (std::ranges::find(addresses, address) != addresses.end()) {
+      (IsOurs(service) ? ours : others).push_back(&service);
     }
-    if (IsOurs(service)) {
-      return &service;
-    }
-    found = found == nullptr ? &service : found;
   }
-  return found;
+  return ours.empty() ? others : ours;
 }
 
-bool Snapshot::HasSpeaker(std::string_view node) const {
-  return std::ranges::any_of(programs, [node](const Program& program) {
-    return program.role == Role::kSpeaker && program.node == node && program.runs;
-  });
+bool Snapshot::HasSpeaker(std::string_view node) const { return speaker_nodes_.contains(node); }
+
+bool Snapshot::HasController() const {
+  return std::ranges::any_of(
+      programs, [](const Program& p) { return p.role == Role::kController && p.runs; });
 }
 
 const model::Labels* Snapshot::LabelsOf(std::string_view service_namespace) const {
@@ -339,29 +266,34 @@ const model::Labels* Snapshot::LabelsOf(std::string_view service_namespace) cons
 
 std::vector<model::Endpoint> Snapshot::EndpointsOf(const model::ServiceKey& service) const {
   std::vector<model::Endpoint> endpoints;
-  for (const model::EndpointSlice& slice : slices) {
-    if (slice.key.name_space == service.name_space && slice.service_name == service.name) {
+  if (const auto it = slices.find(service); it != slices.end()) {
+    for (const model::EndpointSlice& slice : it->second) {
       endpoints.insert(endpoints.end(), slice.endpoints.begin(), slice.endpoints.end());
     }
   }
   return endpoints;
 }
 
-std::vector<Announcer> Snapshot::AnnouncersOf(const model::ServiceKey& service) const {
-  std::vector<Announcer> found;
-  std::ranges::copy_if(announcers, std::back_inserter(found),
-                       [&service](const Announcer& a) { return a.service == service; });
-  return found;
+const std::vector<Announcer>& Snapshot::AnnouncersOf(const model::ServiceKey& service) const {
+  static const std::vector<Announcer> kNone;
+  const auto it = announcers.find(service);
+  return it == announcers.end() ? kNone : it->second;
 }
 
 const status::ConfigurationState* Snapshot::StateOf(std::string_view node) const {
-  const auto it = std::ranges::find(states, StrCat("speaker-", node),
-                                    [](const auto& state) { return state.key.name; });
-  return it == states.end() ? nullptr : &*it;
+  if (!HasSpeaker(node)) {
+    return nullptr;
+  }
+  const model::ObjectKey key{name_space, StrCat("speaker-", node)};
+  const auto it = std::ranges::lower_bound(states, key, {}, &status::ConfigurationState::key);
+  return it == states.end() || it->key != key ? nullptr : &*it;
 }
 
-bool Snapshot::WasRefused(Resource resource) const {
-  return std::ranges::find(refused, resource) != refused.end();
+bool Snapshot::IsOfRunning(const status::ConfigurationState& state) const {
+  constexpr std::string_view kSpeaker = "speaker-";
+  const std::string_view name = state.key.name;
+  return name.starts_with(kSpeaker) ? HasSpeaker(name.substr(kSpeaker.size()))
+                                    : name != "controller" || HasController();
 }
 
 std::vector<net::IpAddress> AddressesOf(const model::Service& service) {

@@ -15,7 +15,18 @@ namespace {
 using nlohmann::ordered_json;
 
 std::string AddressReason(const ExplainReport& report, const Snapshot& snapshot,
-                          const model::Service& service, Books& books) {
+                          const model::Service& service, const Books& books) {
+  if (!snapshot.KnowsClass()) {
+    return snapshot.Knows(Resource::kPods)
+               ? StrCat("not known: no pod in namespace ", snapshot.name_space,
+                        " tells which class of Services Stentor serves")
+               : StrCat("not known: cannot read ", ResourceName(Resource::kPods));
+  }
+  for (const auto& gap : {snapshot.ConfigGap(), snapshot.AllocationGap()}) {
+    if (gap) {
+      return StrCat("not known: cannot read ", ResourceName(*gap));
+    }
+  }
   if (!report.ours) {
     return report.load_balancer_class.empty()
                ? StrCat("the Service has no loadBalancerClass, and Stentor serves only ",
@@ -27,10 +38,17 @@ std::string AddressReason(const ExplainReport& report, const Snapshot& snapshot,
     return StrCat("the configuration is not valid: ",
                   std::string(snapshot.config.status().message()));
   }
+  const controller::Standing* const standing = books.Find(service.key);
   if (!report.addresses.empty()) {
-    for (const Books::Dispute& dispute : books.disputes()) {
-      if (dispute.service == report.service) {
-        return StrCat("it has the address, but may not keep it: ", dispute.why);
+    if (const std::string dispute = books.Dispute(service); !dispute.empty()) {
+      return StrCat("it has the address, but may not keep it: ", dispute);
+    }
+    if (standing->refusal) {
+      return StrCat(standing->refusal->reason, ": ", standing->refusal->message);
+    }
+    for (const controller::Remark& remark : standing->remarks) {
+      if (remark.reason == "AdditionalAssignFailed") {
+        return StrCat("it has one family only: ", remark.message);
       }
     }
     if (!report.requested.empty()) {
@@ -41,20 +59,24 @@ std::string AddressReason(const ExplainReport& report, const Snapshot& snapshot,
     }
     return StrCat("it takes any address, and pool ", report.pool, " had one");
   }
-  const Books::Answer answer = books.Allocate(service);
-  if (answer.allocation) {
-    books.allocator().Release(service.key);
-    return "nothing is in the way: look at the controller";
-  }
-  return StrCat(answer.refusal.reason, ": ", answer.refusal.message);
+  return standing->refusal ? StrCat(standing->refusal->reason, ": ", standing->refusal->message)
+                           : "nothing is in the way: look at the controller";
 }
 
-std::string ElectionReason(const ExplainReport& report, const Ballot& ballot) {
+std::string ElectionReason(const ExplainReport& report, const Snapshot& snapshot,
+                           const Ballot& ballot) {
   if (report.addresses.empty()) {
     return "none: there is no address to announce";
   }
+  for (const Resource resource : {Resource::kNodes, Resource::kPods, Resource::kSlices}) {
+    if (!snapshot.Knows(resource)) {
+      return StrCat("not known: cannot read ", ResourceName(resource));
+    }
+  }
   if (ballot.pool == nullptr) {
-    return "none: no pool has the address";
+    const auto gap = snapshot.ConfigGap() ? snapshot.ConfigGap() : snapshot.PoolGap();
+    return gap ? StrCat("not known: cannot read ", ResourceName(*gap))
+               : "none: no pool has the address";
   }
   switch (ballot.decision.reason) {
     case speaker::DecisionReason::kNoServingEndpoint:
@@ -87,11 +109,13 @@ ExplainReport ExplainService(const Snapshot& snapshot, const model::Service& ser
   if (const auto requested = controller::RequestedAddresses(service); requested.ok()) {
     report.requested = ToTexts(*requested);
   }
-  if (const auto held = books.allocator().Find(service.key)) {
-    report.pool = held->pool;
+  if (const config::Pool* pool = PoolOf(snapshot, AddressesOf(service))) {
+    report.pool = pool->name;
   }
+  report.announcers_known = snapshot.Knows(Resource::kStatuses);
+  report.endpoints_known = snapshot.Knows(Resource::kSlices);
   report.address_reason = AddressReason(report, snapshot, service, books);
-  if (report.ours && snapshot.config.ok()) {
+  if (report.ours && snapshot.config.ok() && !snapshot.AllocationGap()) {
     report.pools = books.Pools(service);
   }
   std::set<std::string> nodes;
@@ -106,8 +130,11 @@ ExplainReport ExplainService(const Snapshot& snapshot, const model::Service& ser
     report.election = "none: the Service is not Stentor's";
     return report;
   }
-  const Ballot ballot = HoldElection(snapshot, service);
-  report.election = ElectionReason(report, ballot);
+  const Ballot ballot = Elections(snapshot).Hold(service);
+  report.election = ElectionReason(report, snapshot, ballot);
+  if (report.election.starts_with("not known")) {
+    return report;  // half of the candidates would mislead
+  }
   report.candidates = ballot.decision.candidates;
   for (const speaker::ExcludedNode& excluded : ballot.decision.excluded) {
     report.excluded.emplace_back(excluded.node, ExclusionText(snapshot, excluded));
@@ -118,8 +145,8 @@ ExplainReport ExplainService(const Snapshot& snapshot, const model::Service& ser
 std::string ToText(const ExplainReport& report) {
   std::string out;
   const auto line = [&out](std::string_view label, const std::string& value) {
-    StrAppend(&out, label, std::string(label.size() < 18 ? 18 - label.size() : 1, ' '), value,
-              "\n");
+    StrAppend(&out, label, std::string(label.size() < 18 ? 18 - label.size() : 1, ' '),
+              Printable(value), "\n");
   };
   line("Service:", report.service.ToString());
   if (!report.load_balancer_class.empty()) {
@@ -136,7 +163,8 @@ std::string ToText(const ExplainReport& report) {
   }
   out += '\n';
   line("Traffic policy:", report.traffic_policy);
-  line("Endpoints:", report.ready_endpoints == 0
+  line("Endpoints:", !report.endpoints_known ? "unknown"
+                     : report.ready_endpoints == 0
                          ? "none is ready"
                          : StrCat("ready on ", Join(report.endpoint_nodes, "an unknown node")));
   line("Election:", report.election);
@@ -152,7 +180,7 @@ std::string ToText(const ExplainReport& report) {
   }
   out += '\n';
   if (report.announcers.empty()) {
-    line("Announced by:", "nobody");
+    line("Announced by:", report.announcers_known ? "nobody" : "unknown");
   }
   for (const Announcer& announcer : report.announcers) {
     line("Announced by:",
@@ -181,23 +209,25 @@ ordered_json ToJson(const ExplainReport& report) {
                           {"interfaces", announcer.interfaces},
                           {"since", announcer.since}});
   }
-  return {{"namespace", report.service.name_space},
-          {"name", report.service.name},
-          {"loadBalancerClass", report.load_balancer_class},
-          {"served", report.ours},
-          {"requestedAddresses", report.requested},
-          {"requestedPool", report.requested_pool},
-          {"addresses", report.addresses},
-          {"pool", report.pool},
-          {"why", report.address_reason},
-          {"pools", std::move(pools)},
-          {"externalTrafficPolicy", report.traffic_policy},
-          {"readyEndpoints", report.ready_endpoints},
-          {"endpointNodes", report.endpoint_nodes},
-          {"election", report.election},
-          {"candidates", std::move(candidates)},
-          {"excluded", std::move(excluded)},
-          {"announcedBy", std::move(announcers)}};
+  return {
+      {"namespace", report.service.name_space},
+      {"name", report.service.name},
+      {"loadBalancerClass", report.load_balancer_class},
+      {"served", report.ours},
+      {"requestedAddresses", report.requested},
+      {"requestedPool", report.requested_pool},
+      {"addresses", report.addresses},
+      {"pool", report.pool},
+      {"why", report.address_reason},
+      {"pools", std::move(pools)},
+      {"externalTrafficPolicy", report.traffic_policy},
+      {"readyEndpoints", report.ready_endpoints},
+      {"endpointNodes", report.endpoint_nodes},
+      {"election", report.election},
+      {"candidates", std::move(candidates)},
+      {"excluded", std::move(excluded)},
+      {"announcedBy", std::move(announcers)},
+      {"known", {{"endpoints", report.endpoints_known}, {"announcers", report.announcers_known}}}};
 }
 
 }  // namespace stentor::cli

@@ -32,6 +32,8 @@ struct ExplainReport {
   std::vector<speaker::Candidate> candidates;                 ///< Best first.
   std::vector<std::pair<std::string, std::string>> excluded;  ///< Node, why.
   std::vector<Announcer> announcers;
+  bool endpoints_known = true;
+  bool announcers_known = true;
 };
 
 /// Precondition: `service` is of `snapshot`, whose slices of it are there.

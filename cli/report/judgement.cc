@@ -4,32 +4,101 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/report/output.h"
 #include "common/base/strings.h"
 #include "controller/reconcile/service_wish.h"
+#include "speaker/status/speaker_conditions.h"
 
 namespace stentor::cli {
 
+namespace {
+
+// TrapName() of speaker/node, and how its messages begin: of several kinds the condition names
+// none.
+constexpr std::string_view kProxyUnhealthy = "proxyUnhealthy";
+constexpr std::string_view kProxyWords[] = {"the service proxy of this node",
+                                            "the service proxy says that this node"};
+
+bool MayShareAddress(const model::Service& service) {
+  return service.annotations.contains("metallb.io/allow-shared-ip") ||
+         service.annotations.contains("metallb.universe.tf/allow-shared-ip");
+}
+
+}  // namespace
+
 Books::Books(const Snapshot& snapshot) : snapshot_(snapshot) {
-  if (snapshot.config.ok()) {
-    allocator_.SetPools(snapshot.config->pools);
+  if (!snapshot.config.ok()) {
+    return;
   }
-  // Of two that show one address, the older one has it, as in the controller.
-  std::vector<const model::Service*> services;
+  allocator_.SetPools(snapshot.config->pools);
+  std::vector<const model::Service*> ours;
+  std::vector<const model::Service*> claims;
   for (const auto& [key, service] : snapshot.services) {
-    if (snapshot.IsOurs(service) && !AddressesOf(service).empty()) {
-      services.push_back(&service);
+    if (snapshot.IsOurs(service)) {
+      ours.push_back(&service);
+      if (!service.ingress_ips.empty()) {
+        claims.push_back(&service);
+      }
     }
   }
-  std::ranges::stable_sort(services, {}, [](const model::Service* s) { return s->created; });
-  for (const model::Service* service : services) {
-    const auto request = RequestOf(*service);
-    const std::vector<net::IpAddress> addresses = AddressesOf(*service);
-    const absl::Status status =
-        request.ok() ? allocator_.Claim(*request, addresses).status() : request.status();
-    if (!status.ok()) {
-      disputes_.push_back({.service = service->key, .why = std::string(status.message())});
+  (void)controller::AdoptClaims(
+      allocator_, std::move(claims),
+      [&snapshot](const std::string& name) { return snapshot.LabelsOf(name); });
+  for (const config::Pool& pool : snapshot.config->pools) {
+    usage_[pool.name] = {.ipv4 = allocator_.Usage(pool.name, net::IpFamily::kIpv4),
+                         .ipv6 = allocator_.Usage(pool.name, net::IpFamily::kIpv6)};
+  }
+  for (const model::Service* service : ours) {
+    Settle(*service);
+  }
+  // What came free meanwhile may be what others wait for.
+  for (const model::Service* service : ours) {
+    const controller::Standing& standing = standings_[service->key];
+    if (standing.wants_address && !standing.allocation) {
+      Settle(*service);
     }
   }
+}
+
+void Books::Settle(const model::Service& service) {
+  standings_[service.key] =
+      controller::Converge(allocator_, service, snapshot_.LabelsOf(service.key.name_space),
+                           !snapshot_.config->pools.empty());
+}
+
+const controller::Standing* Books::Find(const model::ServiceKey& service) const {
+  const auto it = standings_.find(service);
+  return it == standings_.end() ? nullptr : &it->second;
+}
+
+Books::Usage Books::UsageOf(const model::PoolName& pool) const {
+  const auto it = usage_.find(pool);
+  return it == usage_.end() ? Usage{} : it->second;
+}
+
+std::string Books::Dispute(const model::Service& service) const {
+  const controller::Standing* const standing = Find(service.key);
+  const std::vector<net::IpAddress> shown = AddressesOf(service);
+  if (standing == nullptr || shown.empty()) {
+    return "";
+  }
+  if (standing->allocation && std::ranges::all_of(shown, [standing](const net::IpAddress& address) {
+        return std::ranges::find(standing->allocation->addresses, address) !=
+               standing->allocation->addresses.end();
+      })) {
+    return "";
+  }
+  for (const controller::Remark& remark : standing->remarks) {
+    if (remark.reason == "ClearAssignment") {
+      const std::size_t colon = remark.message.find(": ");
+      return colon == std::string::npos ? remark.message : remark.message.substr(colon + 2);
+    }
+  }
+  if (standing->refusal) {
+    return standing->refusal->message;
+  }
+  return StrCat("it asks for something else, and is to get ",
+                Join(ToTexts(standing->allocation->addresses)));
 }
 
 absl::StatusOr<controller::AllocationRequest> Books::RequestOf(
@@ -45,29 +114,10 @@ absl::StatusOr<controller::AllocationRequest> Books::RequestOf(
                                  snapshot_.LabelsOf(service.key.name_space));
 }
 
-Books::Answer Books::Allocate(const model::Service& service) {
-  const auto request = RequestOf(service);
-  if (!request.ok()) {
-    const bool no_cluster_ip =
-        controller::ClusterFamilies(service) == controller::Families::kUnknown;
-    return {.refusal = {
-                .reason = no_cluster_ip ? controller::kNoClusterIp : controller::kRequestInvalid,
-                .message = std::string(request.status().message())}};
-  }
-  if (snapshot_.config.ok() && snapshot_.config->pools.empty()) {
-    return {.refusal = {.reason = controller::kNoPools, .message = "there is no IPAddressPool"}};
-  }
-  auto allocation = allocator_.Allocate(*request);
-  if (!allocation.ok()) {
-    return {.refusal = controller::Explain(allocator_, *request, allocation.status())};
-  }
-  return {.allocation = *std::move(allocation)};
-}
-
 std::vector<Books::PoolView> Books::Pools(const model::Service& service) {
   std::vector<PoolView> views;
   const auto request = RequestOf(service);
-  if (!request.ok()) {
+  if (!request.ok() || !snapshot_.config.ok()) {
     return views;
   }
   const auto held = allocator_.Find(service.key);
@@ -94,15 +144,13 @@ std::vector<Books::PoolView> Books::Pools(const model::Service& service) {
     // What was held a moment ago can be held again.
     (void)allocator_.Claim(*request, held->addresses);
   }
-  if (snapshot_.config.ok()) {
-    for (const config::Pool& pool : snapshot_.config->pools) {
-      if (std::ranges::find(views, pool.name, &PoolView::pool) == views.end()) {
-        views.push_back({.pool = pool.name,
-                         .why = request->pool
-                                    ? StrCat("the Service asks for pool ", *request->pool)
-                                    : "it has none of the addresses that the Service asks for",
-                         .tried = false});
-      }
+  for (const config::Pool& pool : snapshot_.config->pools) {
+    if (std::ranges::find(views, pool.name, &PoolView::pool) == views.end()) {
+      views.push_back({.pool = pool.name,
+                       .why = request->pool
+                                  ? StrCat("the Service asks for pool ", *request->pool)
+                                  : "it has none of the addresses that the Service asks for",
+                       .tried = false});
     }
   }
   return views;
@@ -131,35 +179,75 @@ const config::Pool* PoolOf(const Snapshot& snapshot, const std::vector<net::IpAd
   return all ? pool : nullptr;
 }
 
-Ballot HoldElection(const Snapshot& snapshot, const model::Service& service) {
+Elections::Elections(const Snapshot& snapshot) : snapshot_(snapshot) {
+  for (const Program& program : snapshot.programs) {
+    if (program.role == Role::kSpeaker && program.runs && !program.node.empty()) {
+      const status::SeenCondition* const traps = TrapsOf(snapshot.StateOf(program.node));
+      speakers_.push_back(
+          {.node = program.node, .yields = traps != nullptr && TellsOfProxy(*traps)});
+    }
+  }
+  elector_.SetView(Facts());
+}
+
+speaker::ClusterFacts Elections::Facts() const {
+  return {.nodes = snapshot_.nodes,
+          .speakers = speakers_,
+          .ignore_exclude_label = snapshot_.ignore_exclude_label,
+          .membership = snapshot_.membership};
+}
+
+Ballot Elections::Hold(const model::Service& service) const {
   const std::vector<net::IpAddress> addresses = AddressesOf(service);
-  Ballot ballot{.pool = PoolOf(snapshot, addresses)};
+  Ballot ballot{.pool = PoolOf(snapshot_, addresses)};
   if (ballot.pool == nullptr) {
     return ballot;
   }
-  std::vector<speaker::Speaker> speakers;
-  for (const Program& program : snapshot.programs) {
-    if (program.role == Role::kSpeaker && program.runs && !program.node.empty()) {
-      speakers.push_back({.node = program.node});
-    }
-  }
-  const std::vector<model::Endpoint> endpoints = snapshot.EndpointsOf(service.key);
-  const speaker::ServiceFacts facts{
-      .ingress = addresses,
-      .labels = service.labels,
-      .traffic_policy = service.external_traffic_policy,
-      .may_share_address = service.annotations.contains("metallb.io/allow-shared-ip") ||
-                           service.annotations.contains("metallb.universe.tf/allow-shared-ip"),
-      .endpoints = endpoints,
-      .advertisements = ballot.pool->l2_advertisements};
-  const speaker::ClusterFacts cluster{.nodes = snapshot.nodes,
-                                      .speakers = speakers,
-                                      .ignore_exclude_label = snapshot.ignore_exclude_label};
-  ballot.decision = speaker::Elect(facts, cluster, "");
+  const std::vector<model::Endpoint> endpoints = snapshot_.EndpointsOf(service.key);
+  const speaker::ServiceFacts facts{.ingress = addresses,
+                                    .labels = service.labels,
+                                    .traffic_policy = service.external_traffic_policy,
+                                    .may_share_address = MayShareAddress(service),
+                                    .endpoints = endpoints,
+                                    .advertisements = ballot.pool->l2_advertisements};
+  ballot.decision = speaker::Elect(facts, Facts(), "");
   if (const model::NodeName* winner = ballot.decision.winner()) {
-    ballot.decision = speaker::Elect(facts, cluster, *winner);
+    ballot.decision = speaker::Elect(facts, Facts(), model::NodeName(*winner));
   }
   return ballot;
+}
+
+Elections::Outcome Elections::WinnerOf(const model::Service& service) {
+  const std::vector<net::IpAddress> addresses = AddressesOf(service);
+  Outcome outcome{.pool = PoolOf(snapshot_, addresses)};
+  if (outcome.pool == nullptr) {
+    return outcome;
+  }
+  const std::vector<model::Endpoint> endpoints = snapshot_.EndpointsOf(service.key);
+  speaker::Ranking ranking;
+  const speaker::Vote vote = elector_.Decide({.ingress = addresses,
+                                              .labels = service.labels,
+                                              .traffic_policy = service.external_traffic_policy,
+                                              .may_share_address = MayShareAddress(service),
+                                              .endpoints = endpoints,
+                                              .advertisements = outcome.pool->l2_advertisements},
+                                             ranking);
+  outcome.reason = vote.reason;
+  outcome.winner = vote.winner;
+  return outcome;
+}
+
+bool TellsOfProxy(const status::SeenCondition& traps) {
+  return traps.reason == kProxyUnhealthy ||
+         std::ranges::any_of(kProxyWords, [&traps](std::string_view words) {
+           return traps.message.find(words) != std::string::npos;
+         });
+}
+
+const status::SeenCondition* TrapsOf(const status::ConfigurationState* state) {
+  const status::SeenCondition* const traps =
+      state == nullptr ? nullptr : state->Find(speaker::kNodeTrapsType);
+  return traps == nullptr || traps->status != "True" ? nullptr : traps;
 }
 
 std::string ExclusionText(const Snapshot& snapshot, const speaker::ExcludedNode& excluded) {
@@ -183,8 +271,9 @@ std::string ExclusionText(const Snapshot& snapshot, const speaker::ExcludedNode&
     case speaker::Exclusion::kNoLocalEndpoint:
       return "externalTrafficPolicy is Local, and no ready endpoint is on it";
     case speaker::Exclusion::kYields:
+      return "its service proxy is not healthy, so it leaves the Service to others";
     case speaker::Exclusion::kNotReady:
-      return "it leaves the Service to others";
+      return "it is not Ready, so it leaves the Service to others";
   }
   return "";
 }

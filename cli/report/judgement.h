@@ -5,46 +5,47 @@
 /// What controller and speakers make of a snapshot: the same allocator and the same election as
 /// theirs, fed with what the API shows.
 
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/facts/snapshot.h"
 #include "controller/allocator/address_allocator.h"
 #include "controller/allocator/explain.h"
+#include "controller/reconcile/convergence.h"
 #include "speaker/election/election.h"
+#include "speaker/election/elector.h"
 
 namespace stentor::cli {
 
-/// Who holds which address, as the Services' statuses say.
+/// Who holds which address: what a controller makes of it that starts now and reads these facts.
 class Books {
  public:
-  /// Of all Services that are ours. `snapshot` must outlive it. Where its configuration is not
-  /// valid, there are no pools.
+  /// `snapshot` must outlive it. Where its configuration is not valid, nothing is judged, as a
+  /// controller goes on with what was valid before.
   explicit Books(const Snapshot& snapshot);
 
-  [[nodiscard]] controller::AddressAllocator& allocator() { return allocator_; }
   [[nodiscard]] const controller::AddressAllocator& allocator() const { return allocator_; }
 
-  /// Why a Service can't have what its status says: in no pool, say, or somebody else has it.
-  struct Dispute {
-    model::ServiceKey service;
-    std::string why;
+  /// Where a Service stands; null where it is not ours, or nothing is judged.
+  [[nodiscard]] const controller::Standing* Find(const model::ServiceKey& service) const;
+
+  /// Addresses of a pool that Services show, and that there are.
+  struct Usage {
+    controller::PoolUsage ipv4;
+    controller::PoolUsage ipv6;
   };
-  [[nodiscard]] const std::vector<Dispute>& disputes() const { return disputes_; }
+  [[nodiscard]] Usage UsageOf(const model::PoolName& pool) const;
+
+  /// Why a Service may not keep what it shows; empty: it may.
+  [[nodiscard]] std::string Dispute(const model::Service& service) const;
 
   /// What `service` asks for; an error where that can't be read, or it has no cluster address.
   [[nodiscard]] absl::StatusOr<controller::AllocationRequest> RequestOf(
       const model::Service& service) const;
-
-  /// What `service` is given, or why nothing.
-  struct Answer {
-    std::optional<controller::Allocation> allocation;
-    controller::Refusal refusal;  ///< Where there is no allocation.
-  };
-  /// As the controller would now; keeps what the Service holds, where it may.
-  [[nodiscard]] Answer Allocate(const model::Service& service);
 
   /// How a pool stands to a Service.
   struct PoolView {
@@ -58,9 +59,12 @@ class Books {
   [[nodiscard]] std::vector<PoolView> Pools(const model::Service& service);
 
  private:
+  void Settle(const model::Service& service);
+
   const Snapshot& snapshot_;
   controller::AddressAllocator allocator_;
-  std::vector<Dispute> disputes_;
+  std::map<model::PoolName, Usage> usage_;
+  std::map<model::ServiceKey, controller::Standing> standings_;
 };
 
 [[nodiscard]] std::string_view StateName(Books::PoolView::State state);
@@ -70,8 +74,38 @@ struct Ballot {
   const config::Pool* pool = nullptr;  ///< That has all its addresses; null: none.
   speaker::Decision decision;          ///< As the winner's speaker sees it; needs a pool.
 };
-/// Views the configuration of `snapshot`, which must stay as it is.
-[[nodiscard]] Ballot HoldElection(const Snapshot& snapshot, const model::Service& service);
+
+/// The elections of a snapshot, which must outlive it and stay as it is. A speaker that reports an
+/// unhealthy service proxy yields, as it tells the others.
+class Elections {
+ public:
+  explicit Elections(const Snapshot& snapshot);
+  Elections(const Elections&) = delete;
+  Elections& operator=(const Elections&) = delete;
+
+  /// With all candidates and all who are none.
+  [[nodiscard]] Ballot Hold(const model::Service& service) const;
+
+  struct Outcome {
+    const config::Pool* pool = nullptr;
+    speaker::DecisionReason reason = speaker::DecisionReason::kNoAddress;
+    model::NodeName winner;  ///< Empty: nobody.
+  };
+  /// The winner alone, at a fraction of the cost.
+  [[nodiscard]] Outcome WinnerOf(const model::Service& service);
+
+ private:
+  [[nodiscard]] speaker::ClusterFacts Facts() const;
+
+  const Snapshot& snapshot_;
+  std::vector<speaker::Speaker> speakers_;
+  speaker::Elector elector_{""};
+};
+
+/// Whether a speaker's state tells of an unhealthy service proxy.
+[[nodiscard]] bool TellsOfProxy(const status::SeenCondition& traps);
+/// The condition on traps of a state that is True; null where there is none.
+[[nodiscard]] const status::SeenCondition* TrapsOf(const status::ConfigurationState* state);
 
 /// Why a node is not a candidate, for people, in this snapshot.
 [[nodiscard]] std::string ExclusionText(const Snapshot& snapshot,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 
 #include "common/base/strings.h"
 
@@ -19,6 +20,68 @@ std::size_t Width(std::string_view text) {
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
 }
 
+// The code point at the begin of `text` and its octets; as U+FFFFFFFF what is not UTF-8 (RFC 3629).
+struct CodePoint {
+  std::uint32_t value = 0xffffffffU;
+  std::size_t octets = 1;
+};
+CodePoint FirstOf(std::string_view text) {
+  const auto octet = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = octet(0);
+  if (first < 0x80U) {
+    return {.value = first, .octets = 1};
+  }
+  const std::size_t octets = first >= 0xf0U ? 4 : first >= 0xe0U ? 3 : 2;
+  if (first < 0xc2U || first > 0xf4U || text.size() < octets) {
+    return {};
+  }
+  std::uint32_t value = first & (0x7fU >> octets);
+  for (std::size_t i = 1; i < octets; ++i) {
+    if ((octet(i) & 0xc0U) != 0x80U) {
+      return {};
+    }
+    value = value << 6U | (octet(i) & 0x3fU);
+  }
+  constexpr std::uint32_t kLeast[] = {0, 0, 0x80U, 0x800U, 0x10000U};
+  const bool surrogate = value >= 0xd800U && value <= 0xdfffU;
+  if (value < kLeast[octets] || value > 0x10ffffU || surrogate) {
+    return {};
+  }
+  return {.value = value, .octets = octets};
+}
+
+// https://www.unicode.org/reports/tr9/ (directional formatting characters), and U+FEFF, which
+// nobody sees.
+bool IsHarmless(std::uint32_t c) {
+  const bool control = c < 0x20U || (c >= 0x7fU && c < 0xa0U);
+  const bool separator = c == 0x2028U || c == 0x2029U;
+  const bool direction = c == 0x061cU || c == 0x200eU || c == 0x200fU ||
+                         (c >= 0x202aU && c <= 0x202eU) || (c >= 0x2066U && c <= 0x2069U);
+  return !control && !separator && !direction && c != 0xfeffU && c <= 0x10ffffU;
+}
+
+std::string Escape(std::uint32_t value, std::size_t digits) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  out += '\\';
+  out += digits == 2 ? 'x' : 'u';
+  for (std::size_t i = digits; i-- > 0;) {
+    out += kDigits[value >> (4 * i) & 0xfU];
+  }
+  return out;
+}
+
+bool IsPrintable(std::string_view text) {
+  while (!text.empty()) {
+    const CodePoint first = FirstOf(text);
+    if (!IsHarmless(first.value)) {
+      return false;
+    }
+    text.remove_prefix(first.octets);
+  }
+  return true;
+}
+
 // Words that begin as a word of YAML 1.1 or 1.2 does not, and hold nothing that has a meaning.
 bool IsPlain(std::string_view text) {
   constexpr std::string_view kWords[] = {"null", "true", "false", "yes", "no",
@@ -31,8 +94,14 @@ bool IsPlain(std::string_view text) {
     return false;
   }
   return text.back() != ' ' && text.find(": ") == std::string_view::npos && text.back() != ':' &&
-         text.find(" #") == std::string_view::npos &&
-         std::ranges::all_of(text, [](unsigned char c) { return c >= ' ' && c != 0x7f; });
+         text.find(" #") == std::string_view::npos && IsPrintable(text);
+}
+
+std::string Dump(const ordered_json& json, int indent) {
+  std::string plain = json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
+  return PrintableLines(plain) == plain
+             ? plain
+             : json.dump(indent, ' ', true, ordered_json::error_handler_t::replace);
 }
 
 std::string Scalar(const ordered_json& json) {
@@ -40,7 +109,7 @@ std::string Scalar(const ordered_json& json) {
     return json.get<std::string>();
   }
   // JSON's texts are YAML's, in double quotes.
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return Dump(json, -1);
 }
 
 void Write(const ordered_json& json, std::size_t indent, std::string* out);
@@ -68,7 +137,7 @@ void Write(const ordered_json& json, std::size_t indent, std::string* out) {
     std::string text;
     if (element.is_structured() && !element.empty()) {
       Write(element, indent + 2, &text);
-      text.replace(indent, 1, "-");
+      text[indent] = '-';  // instead of the first blank of the margin
       *out += text;
     } else {
       StrAppend(out, margin, "- ", Scalar(element), "\n");
@@ -78,10 +147,44 @@ void Write(const ordered_json& json, std::size_t indent, std::string* out) {
 
 }  // namespace
 
+std::string Printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const CodePoint first = FirstOf(text);
+    if (IsHarmless(first.value)) {
+      out += text.substr(0, first.octets);
+    } else if (first.value <= 0xffffU) {
+      out += Escape(first.value, first.value <= 0xffU ? 2 : 4);
+    } else {
+      out += Escape(static_cast<unsigned char>(text.front()), 2);
+    }
+    text.remove_prefix(first.octets);
+  }
+  return out;
+}
+
+std::string PrintableLines(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    out += Printable(text.substr(0, end));
+    if (end == std::string_view::npos) {
+      break;
+    }
+    out += '\n';
+    text.remove_prefix(end + 1);
+  }
+  return out;
+}
+
+std::string ToPrettyJson(const ordered_json& json) { return Dump(json, 2); }
+
 void Table::Add(std::vector<std::string> cells) {
   for (std::string& cell : cells) {
     if (cell.empty()) {
-      cell = "-";
+      cell.push_back('-');
+    } else {
+      cell = Printable(cell);
     }
   }
   cells.resize(header_.size());

@@ -2,6 +2,8 @@
 #include "cli/report/status.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "cli/report/judgement.h"
@@ -20,16 +22,20 @@ StatusReport::Usage UsageOf(const controller::PoolUsage& usage) {
 }
 
 void AddPools(const Snapshot& snapshot, const Books& books, StatusReport& report) {
+  report.pool_gap = snapshot.ConfigGap() ? snapshot.ConfigGap() : snapshot.PoolGap();
+  if (snapshot.ConfigGap()) {
+    return;  // that is among the problems
+  }
   if (!snapshot.config.ok()) {
     report.notices.push_back({"configuration", std::string(snapshot.config.status().message())});
     return;
   }
   for (const config::Pool& pool : snapshot.config->pools) {
-    StatusReport::Pool row{
-        .name = pool.name,
-        .ipv4 = UsageOf(books.allocator().Usage(pool.name, net::IpFamily::kIpv4)),
-        .ipv6 = UsageOf(books.allocator().Usage(pool.name, net::IpFamily::kIpv6)),
-        .auto_assign = pool.auto_assign};
+    const Books::Usage usage = books.UsageOf(pool.name);
+    StatusReport::Pool row{.name = pool.name,
+                           .ipv4 = UsageOf(usage.ipv4),
+                           .ipv6 = UsageOf(usage.ipv6),
+                           .auto_assign = pool.auto_assign};
     for (const net::IpRange& range : pool.ranges) {
       const std::vector<net::IpPrefix> prefixes = net::Summarize(range);
       row.ranges.push_back(prefixes.size() == 1 ? prefixes.front().ToString() : range.ToString());
@@ -45,31 +51,41 @@ void AddPools(const Snapshot& snapshot, const Books& books, StatusReport& report
 }
 
 std::string ProblemOf(const Snapshot& snapshot, const StatusReport::Service& row,
-                      const model::Service& service, Books& books) {
+                      const model::Service& service, const controller::Standing* standing,
+                      const std::string& dispute) {
   if (row.addresses.empty()) {
     if (service.address_allocated && !service.address_allocated->reason.empty()) {
       return StrCat("no address: ", service.address_allocated->reason);
     }
-    const Books::Answer answer = books.Allocate(service);
-    if (answer.allocation) {
-      books.allocator().Release(service.key);
-      return "no address yet";
-    }
-    return StrCat("no address: ", answer.refusal.reason);
+    return standing == nullptr || !standing->refusal
+               ? standing != nullptr && standing->allocation ? "no address yet" : "no address"
+               : StrCat("no address: ", standing->refusal->reason);
   }
-  for (const Books::Dispute& dispute : books.disputes()) {
-    if (dispute.service == row.key) {
-      return PoolOf(snapshot, AddressesOf(service)) == nullptr ? "its address is of no pool"
-                                                               : "its address is another Service's";
-    }
+  if (!dispute.empty()) {
+    return PoolOf(snapshot, AddressesOf(service)) == nullptr ? "its address is of no pool"
+                                                             : "may not keep its address";
   }
-  if (row.announcers.empty()) {
-    return "announced by nobody";
+  if (standing != nullptr && standing->refusal) {
+    return StrCat("not what it asks for: ", standing->refusal->reason);
   }
-  return row.announcers.size() == 1 ? "" : StrCat("announced by ", row.announcers.size(), " nodes");
+  if (!snapshot.Knows(Resource::kStatuses)) {
+    return "";
+  }
+  // Those of speakers that ended are on their way out.
+  const auto live = static_cast<std::size_t>(
+      std::ranges::count_if(row.announcers, [&snapshot](const Announcer& announcer) {
+        return !snapshot.Knows(Resource::kPods) || snapshot.HasSpeaker(announcer.node);
+      }));
+  return live == 0   ? "announced by nobody"
+         : live == 1 ? ""
+                     : StrCat("announced by ", live, " nodes");
 }
 
-void AddServices(const Snapshot& snapshot, Books& books, StatusReport& report) {
+void AddServices(const Snapshot& snapshot, const Books& books, StatusReport& report) {
+  const bool judged = !snapshot.AllocationGap() && snapshot.KnowsClass();
+  report.services_known = snapshot.Knows(Resource::kServices);
+  report.announcers_known = snapshot.Knows(Resource::kStatuses);
+  std::vector<StatusReport::Notice> disputes;
   for (const auto& [key, service] : snapshot.services) {
     if (!snapshot.IsOurs(service)) {
       ++report.others;
@@ -77,18 +93,23 @@ void AddServices(const Snapshot& snapshot, Books& books, StatusReport& report) {
     }
     StatusReport::Service row{
         .key = key, .addresses = service.ingress_ips, .announcers = snapshot.AnnouncersOf(key)};
-    if (const auto held = books.allocator().Find(key)) {
-      row.pool = held->pool;
+    if (const config::Pool* pool = PoolOf(snapshot, AddressesOf(service))) {
+      row.pool = pool->name;
     }
-    row.problem = ProblemOf(snapshot, row, service, books);
+    const std::string dispute = judged ? books.Dispute(service) : std::string();
+    row.problem = ProblemOf(snapshot, row, service, judged ? books.Find(key) : nullptr, dispute);
+    if (!dispute.empty()) {
+      disputes.push_back({key.ToString(), dispute});
+    }
     report.services.push_back(std::move(row));
   }
-  for (const Books::Dispute& dispute : books.disputes()) {
-    report.notices.push_back({dispute.service.ToString(), dispute.why});
-  }
+  report.notices.insert(report.notices.end(), disputes.begin(), disputes.end());
 }
 
 const status::ConfigurationState* StateOf(const Snapshot& snapshot, const Program& program) {
+  if (!program.runs) {
+    return nullptr;  // what it said is not of now
+  }
   if (program.role == Role::kSpeaker) {
     return snapshot.StateOf(program.node);
   }
@@ -98,7 +119,12 @@ const status::ConfigurationState* StateOf(const Snapshot& snapshot, const Progra
 }
 
 void AddPrograms(const Snapshot& snapshot, StatusReport& report) {
+  report.programs_known = snapshot.Knows(Resource::kPods);
+  std::set<std::string_view> listed;
   for (const Program& program : snapshot.programs) {
+    if (program.role == Role::kSpeaker) {
+      listed.insert(program.node);
+    }
     const status::ConfigurationState* const state = StateOf(snapshot, program);
     report.programs.push_back(
         {.program = program, .configuration = state == nullptr ? "" : state->result});
@@ -110,20 +136,19 @@ void AddPrograms(const Snapshot& snapshot, StatusReport& report) {
     }
   }
   const auto is_controller = [](const Program& p) { return p.role == Role::kController; };
-  if (std::ranges::none_of(snapshot.programs, is_controller) &&
-      !snapshot.WasRefused(Resource::kPods)) {
+  if (std::ranges::none_of(snapshot.programs, is_controller) && report.programs_known) {
     report.notices.push_back(
         {"controller", StrCat("no pod of it is in namespace ", snapshot.name_space)});
   }
   for (const model::Node& node : snapshot.nodes) {
-    const bool listed = std::ranges::any_of(snapshot.programs, [&](const Program& program) {
-      return program.role == Role::kSpeaker && program.node == node.name;
-    });
-    if (!listed && !snapshot.WasRefused(Resource::kPods)) {
+    if (!listed.contains(node.name) && report.programs_known) {
       report.notices.push_back({node.name, "has no speaker pod"});
     }
   }
   for (const status::ConfigurationState& state : snapshot.states) {
+    if (report.programs_known && !snapshot.IsOfRunning(state)) {
+      continue;
+    }
     for (const status::SeenCondition& condition : state.conditions) {
       const bool is_verdict = condition.type == status::kPoolReconcilerValid ||
                               condition.type == status::kConfigReconcilerValid ||
@@ -155,7 +180,7 @@ std::string SinceOf(const std::vector<Announcer>& announcers) {
 
 StatusReport MakeStatus(const Snapshot& snapshot) {
   StatusReport report;
-  Books books(snapshot);
+  const Books books(snapshot);
   for (const std::string& problem : snapshot.problems) {
     report.notices.push_back({"API", problem});
   }
@@ -180,21 +205,26 @@ std::string ToText(const StatusReport& report) {
   Table services({"SERVICE", "ADDRESSES", "POOL", "ANNOUNCED-BY", "SINCE", "PROBLEM"});
   for (const StatusReport::Service& service : report.services) {
     services.Add({service.key.ToString(), Join(service.addresses), service.pool,
-                  AnnouncedBy(service.announcers), SinceOf(service.announcers), service.problem});
+                  report.announcers_known ? AnnouncedBy(service.announcers) : "unknown",
+                  SinceOf(service.announcers), service.problem});
   }
   Table programs({"PROGRAM", "POD", "NODE", "RUNS", "CONFIGURATION"});
   for (const StatusReport::ProgramRow& row : report.programs) {
     programs.Add({std::string(RoleName(row.program.role)), row.program.name, row.program.node,
                   row.program.runs ? "yes" : "no", row.configuration});
   }
-  std::string out = report.pools.empty() ? "There are no pools.\n" : pools.ToString();
-  out += report.services.empty() ? "\nThere are no Services of type LoadBalancer to serve.\n"
-                                 : "\n" + services.ToString();
+  std::string out = pools.empty()
+                        ? report.pool_gap ? "Pools are not known.\n" : "There are no pools.\n"
+                        : pools.ToString();
+  out += !services.empty()       ? "\n" + services.ToString()
+         : report.services_known ? "\nThere are no Services of type LoadBalancer to serve.\n"
+                                 : "\nServices are not known.\n";
   if (report.others > 0) {
     StrAppend(&out, Count(report.others, "Service"), " of another load-balancer class left out.\n");
   }
-  out += report.programs.empty() ? "\nThere are no pods of controller or speakers.\n"
-                                 : "\n" + programs.ToString();
+  out += !programs.empty()       ? "\n" + programs.ToString()
+         : report.programs_known ? "\nThere are no pods of controller or speakers.\n"
+                                 : "\nPods of controller and speakers are not known.\n";
   const bool any_problem = std::ranges::any_of(
       report.services, [](const StatusReport::Service& s) { return !s.problem.empty(); });
   if (any_problem) {
@@ -217,7 +247,12 @@ std::string ToText(const StatusReport& report) {
 }
 
 ordered_json ToJson(const StatusReport& report) {
-  ordered_json json{{"pools", ordered_json::array()},
+  ordered_json json{{"known",
+                     {{"pools", !report.pool_gap.has_value()},
+                      {"services", report.services_known},
+                      {"announcers", report.announcers_known},
+                      {"programs", report.programs_known}}},
+                    {"pools", ordered_json::array()},
                     {"services", ordered_json::array()},
                     {"servicesOfOtherClasses", report.others},
                     {"programs", ordered_json::array()},

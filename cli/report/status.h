@@ -5,6 +5,7 @@
 /// `kubectl stentor status`: pools, Services, programs, and what is wrong, at one look.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,10 @@ struct StatusReport {
     std::string message;
     friend bool operator==(const Notice&, const Notice&) = default;
   };
+  std::optional<Resource> pool_gap;  ///< That could not be read, and may have more pools.
+  bool services_known = true;        ///< All of them; else some or all are missing here.
+  bool announcers_known = true;
+  bool programs_known = true;
   std::vector<Pool> pools;
   std::vector<Service> services;
   std::size_t others = 0;  ///< Services of type LoadBalancer and of another class.

@@ -2,202 +2,179 @@
 #include "cli/report/what_if.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
+#include "cli/report/apply.h"
 #include "cli/report/judgement.h"
 #include "cli/report/output.h"
 #include "common/base/strings.h"
-#include "common/kube/codec.h"
-#include "common/kube/json_member.h"
 
 namespace stentor::cli {
 namespace {
 
-using kube::Member;
-using kube::TextMember;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-model::NodeName WinnerOf(const Ballot& ballot) {
-  const model::NodeName* const winner = ballot.decision.winner();
-  return winner == nullptr ? model::NodeName() : *winner;
-}
-
-std::string WhyNobody(const model::Service& service, const Ballot& ballot) {
+std::string WhyNobody(const model::Service& service, const Elections::Outcome& outcome) {
   if (service.ingress_ips.empty()) {
     return "";
   }
-  if (ballot.pool == nullptr) {
+  if (outcome.pool == nullptr) {
     return "no pool has the address";
   }
-  if (ballot.decision.reason == speaker::DecisionReason::kNoServingEndpoint) {
+  if (outcome.reason == speaker::DecisionReason::kNoServingEndpoint) {
     return "no endpoint is ready";
   }
   return "no node is a candidate";
 }
 
-WhatIfReport Compare(const Snapshot& before, const Snapshot& after,
-                     const std::map<model::ServiceKey, std::string>& no_address) {
-  WhatIfReport report;
-  for (const auto& [key, service] : after.services) {
-    if (!after.IsOurs(service)) {
+// Who announces as the speakers tell it, where just one running speaker does.
+std::optional<model::NodeName> AnnouncerOf(const Snapshot& snapshot,
+                                           const model::ServiceKey& service) {
+  std::optional<model::NodeName> found;
+  for (const Announcer& announcer : snapshot.AnnouncersOf(service)) {
+    if (!snapshot.HasSpeaker(announcer.node)) {
       continue;
     }
-    WhatIfReport::Change change{.service = key, .addresses_after = service.ingress_ips};
-    const Ballot ballot = HoldElection(after, service);
-    change.node_after = WinnerOf(ballot);
-    const model::Service* const old = before.Find(key);
-    if (old != nullptr) {
-      change.addresses_before = old->ingress_ips;
-      change.node_before = WinnerOf(HoldElection(before, *old));
+    if (found) {
+      return std::nullopt;
     }
-    if (old != nullptr && change.addresses_before == change.addresses_after &&
-        change.node_before == change.node_after) {
-      ++report.unchanged;
-      continue;
-    }
-    const auto refusal = no_address.find(key);
-    change.note = refusal != no_address.end() ? refusal->second
-                  : change.node_after.empty() ? WhyNobody(service, ballot)
-                                              : "";
-    change.loses = (!change.addresses_before.empty() && change.addresses_after.empty()) ||
-                   (!change.node_before.empty() && change.node_after.empty());
-    report.changes.push_back(std::move(change));
+    found = announcer.node;
   }
-  return report;
+  return found;
 }
 
-// What files hold, taken into a snapshot as `kubectl apply` would.
-class Applier {
+class Comparison {
  public:
-  Applier(Snapshot& snapshot, WhatIfReport& report) : snapshot_(snapshot), report_(report) {}
+  Comparison(const Snapshot& before, const Snapshot& after,
+             const std::map<model::ServiceKey, std::string>& refusals)
+      : before_(before),
+        after_(after),
+        refusals_(refusals),
+        elections_before_(before),
+        elections_after_(after) {}
 
-  void Apply(const json& document) {
-    const std::string kind = TextMember(document, "kind");
-    if (kind.ends_with("List") && Member(document, "items").is_array()) {
-      for (const json& item : document["items"]) {
-        Apply(item);
+  WhatIfReport Run() {
+    // Of all that are Stentor's before or after: one that is left to others is lost, too.
+    std::set<model::ServiceKey> keys;
+    for (const Snapshot* snapshot : {&before_, &after_}) {
+      for (const auto& [key, service] : snapshot->services) {
+        if (snapshot->IsOurs(service)) {
+          keys.insert(key);
+        }
       }
-    } else if (kind == "IPAddressPool") {
-      Replace(kube::DecodeIpAddressPool(Placed(document)), snapshot_.resources.pools, kind);
-    } else if (kind == "L2Advertisement") {
-      Replace(kube::DecodeL2Advertisement(Placed(document)), snapshot_.resources.l2_advertisements,
-              kind);
-    } else if (kind == "AddressPool") {
-      Replace(kube::DecodeAddressPool(Placed(document)), snapshot_.resources.address_pools, kind);
-    } else if (kind == "Service") {
-      ReplaceService(document);
-    } else if (kind == "Node") {
-      ReplaceNode(document);
-    } else if (kind == "Namespace") {
-      snapshot_.Add(Resource::kNamespaces, document);
-    } else {
-      report_.notes.push_back(StrCat(kind.empty() ? "a document without a kind" : kind, " ",
-                                     TextMember(Member(document, "metadata"), "name"),
-                                     ": left out, since it says nothing about addresses"));
     }
+    for (const model::ServiceKey& key : keys) {
+      Compare(key);
+    }
+    return std::move(report_);
   }
 
  private:
-  void Fail(const absl::Status& status) {
-    if (report_.error.empty()) {
-      report_.error = std::string(status.message());
-    }
+  static const model::Service* OursOf(const Snapshot& snapshot, const model::ServiceKey& key) {
+    const model::Service* const service = snapshot.Find(key);
+    return service != nullptr && snapshot.IsOurs(*service) ? service : nullptr;
   }
 
-  // In Stentor's namespace, where it names none.
-  json Placed(json document) const {
-    if (document["metadata"].is_object() && !document["metadata"].contains("namespace")) {
-      document["metadata"]["namespace"] = snapshot_.name_space;
+  void Compare(const model::ServiceKey& key) {
+    const model::Service* const old = OursOf(before_, key);
+    const model::Service* const now = OursOf(after_, key);
+    WhatIfReport::Change change{.service = key};
+    Elections::Outcome elected_before;
+    Elections::Outcome elected_after;
+    if (old != nullptr) {
+      change.addresses_before = old->ingress_ips;
+      elected_before = elections_before_.WinnerOf(*old);
+      change.node_before = AnnouncerOf(before_, key).value_or(elected_before.winner);
     }
-    return document;
-  }
-
-  template <typename T>
-  void Replace(absl::StatusOr<T> object, std::vector<T>& into, const std::string& kind) {
-    if (!object.ok()) {
-      return Fail(object.status());
+    if (now != nullptr) {
+      change.addresses_after = now->ingress_ips;
+      elected_after = elections_after_.WinnerOf(*now);
+      change.node_after = elected_after.winner;
     }
-    if (object->key.name_space != snapshot_.name_space) {
-      report_.notes.push_back(StrCat(kind, " ", object->key.ToString(),
-                                     ": of no effect outside of namespace ", snapshot_.name_space));
+    // One that has not followed an election, for reasons that only speakers know, is not made to
+    // by what does not change the outcome.
+    const bool stays = std::ranges::any_of(after_.nodes, [&change](const model::Node& node) {
+      return node.name == change.node_before;
+    });
+    if (old != nullptr && now != nullptr && stays &&
+        change.addresses_before == change.addresses_after &&
+        elected_before.winner == elected_after.winner) {
+      change.node_after = change.node_before;
+    }
+    if (old != nullptr && now != nullptr && change.addresses_before == change.addresses_after &&
+        change.node_before == change.node_after) {
+      ++report_.unchanged;
       return;
     }
-    const auto known = std::ranges::find(into, object->key, &T::key);
-    if (known == into.end()) {
-      into.push_back(*std::move(object));
-    } else {
-      *known = *std::move(object);
-    }
+    const auto refusal = refusals_.find(key);
+    change.note = now == nullptr               ? "it would be no load balancer of Stentor's"
+                  : refusal != refusals_.end() ? refusal->second
+                  : change.node_after.empty()  ? WhyNobody(*now, elected_after)
+                                               : "";
+    change.loses = (!change.addresses_before.empty() && change.addresses_after.empty()) ||
+                   (!change.node_before.empty() && change.node_after.empty());
+    report_.changes.push_back(std::move(change));
   }
 
-  void ReplaceService(json document) {
-    if (document["metadata"].is_object() && !document["metadata"].contains("namespace")) {
-      document["metadata"]["namespace"] = "default";
-    }
-    auto service = kube::DecodeService(document, kube::Verbatim::kDrop);
-    if (!service.ok()) {
-      return Fail(service.status());
-    }
-    if (const model::Service* const known = snapshot_.Find(service->key)) {
-      service->ingress_ips = known->ingress_ips;
-      service->created = known->created;
-      if (service->cluster_ips.empty()) {
-        service->cluster_ips = known->cluster_ips;
-        service->ip_families = known->ip_families;
-      }
-    } else if (service->cluster_ips.empty()) {
-      // The API server will give it one of each family; which one does not matter.
-      const std::vector<net::IpFamily> families =
-          service->ip_families.empty() ? std::vector{net::IpFamily::kIpv4} : service->ip_families;
-      for (const net::IpFamily family : families) {
-        service->cluster_ips.push_back(net::IpAddress::FromNumber(family, 0, 1).ToString());
-      }
-    }
-    const model::ServiceKey key = service->key;
-    snapshot_.services.insert_or_assign(key, *std::move(service));
-  }
-
-  // A manifest has the labels; how the Node is, the cluster says.
-  void ReplaceNode(const json& document) {
-    auto node = kube::DecodeNode(document);
-    if (!node.ok()) {
-      return Fail(node.status());
-    }
-    const auto known = std::ranges::find(snapshot_.nodes, node->name, &model::Node::name);
-    if (known == snapshot_.nodes.end()) {
-      snapshot_.nodes.push_back(*std::move(node));
-    } else {
-      known->labels = std::move(node->labels);
-    }
-  }
-
-  Snapshot& snapshot_;
-  WhatIfReport& report_;
+  const Snapshot& before_;
+  const Snapshot& after_;
+  const std::map<model::ServiceKey, std::string>& refusals_;
+  Elections elections_before_;
+  Elections elections_after_;
+  WhatIfReport report_;
 };
+
+// What an answer rests on: without the first group there is none, without the second it is not
+// complete.
+void NoteUnknown(const Snapshot& snapshot, WhatIfReport& report) {
+  for (const Resource resource :
+       {Resource::kServices, Resource::kNodes, Resource::kPods, Resource::kSlices, Resource::kPools,
+        Resource::kAdvertisements, Resource::kAddressPools, Resource::kConfigMap}) {
+    if (!snapshot.Knows(resource) && !snapshot.Lacks(resource)) {
+      report.unknown.push_back(resource);
+    }
+  }
+  if (snapshot.config.ok() && snapshot.config->SelectsByNamespaceLabels() &&
+      !snapshot.Knows(Resource::kNamespaces)) {
+    report.unknown.push_back(Resource::kNamespaces);
+  }
+  if (!report.unknown.empty()) {
+    report.error = StrCat("there is no answer: cannot read ", ResourceName(report.unknown.front()));
+    return;
+  }
+  for (const Resource resource : {Resource::kStatuses, Resource::kStates}) {
+    if (!snapshot.Knows(resource) && !snapshot.Lacks(resource)) {
+      report.unknown.push_back(resource);
+      report.notes.push_back(StrCat("cannot read ", ResourceName(resource),
+                                    resource == Resource::kStatuses
+                                        ? ": who announces now is taken from the election"
+                                        : ": which nodes yield is not known"));
+    }
+  }
+}
 
 // What the controller would write into the Services' statuses. Returns why some have no address.
 std::map<model::ServiceKey, std::string> AllocateAll(Snapshot& snapshot) {
   std::map<model::ServiceKey, std::string> refusals;
-  Books books(snapshot);
-  std::map<model::ServiceKey, std::vector<std::string>> given;
-  for (const auto& [key, service] : snapshot.services) {
-    if (!snapshot.IsOurs(service)) {
+  const Books books(snapshot);
+  for (auto& [key, service] : snapshot.services) {
+    const controller::Standing* const standing = books.Find(key);
+    if (standing == nullptr) {
       continue;
     }
-    const Books::Answer answer = books.Allocate(service);
-    if (answer.allocation) {
-      given[key] = ToTexts(answer.allocation->addresses);
-    } else {
-      given[key] = {};
-      refusals[key] = StrCat(answer.refusal.reason, ": ", answer.refusal.message);
+    const std::vector<std::string> given = standing->allocation
+                                               ? ToTexts(standing->allocation->addresses)
+                                               : std::vector<std::string>();
+    if (standing->refusal) {
+      refusals[key] = StrCat(standing->refusal->reason, ": ", standing->refusal->message);
     }
-  }
-  for (auto& [key, addresses] : given) {
-    std::vector<std::string>& shown = snapshot.services.at(key).ingress_ips;
     // The order of two addresses is the controller's; that alone is no change.
-    if (!std::ranges::is_permutation(shown, addresses)) {
-      shown = std::move(addresses);
+    if (!std::ranges::is_permutation(service.ingress_ips, given)) {
+      service.ingress_ips = given;
     }
   }
   return refusals;
@@ -208,34 +185,48 @@ std::map<model::ServiceKey, std::string> AllocateAll(Snapshot& snapshot) {
 bool WhatIfReport::AnyLoss() const { return std::ranges::any_of(changes, &Change::loses); }
 
 WhatIfReport WhatIfNodeGone(const Snapshot& snapshot, std::string_view node) {
+  WhatIfReport basis;
+  NoteUnknown(snapshot, basis);
+  if (!basis.error.empty()) {
+    return basis;
+  }
   Snapshot after = snapshot;
   if (std::erase_if(after.nodes, [node](const model::Node& n) { return n.name == node; }) == 0) {
     return {.error = StrCat("there is no node ", node)};
   }
   std::erase_if(after.programs, [node](const Program& p) { return p.node == node; });
-  for (model::EndpointSlice& slice : after.slices) {
-    std::erase_if(slice.endpoints, [node](const model::Endpoint& e) { return e.node == node; });
-  }
-  return Compare(snapshot, after, {});
-}
-
-WhatIfReport WhatIfApplied(const Snapshot& snapshot, const std::vector<json>& documents) {
-  Snapshot after = snapshot;
-  WhatIfReport notes;
-  Applier applier(after, notes);
-  for (const json& document : documents) {
-    applier.Apply(document);
+  for (auto& [service, slices] : after.slices) {
+    for (model::EndpointSlice& slice : slices) {
+      std::erase_if(slice.endpoints, [node](const model::Endpoint& e) { return e.node == node; });
+    }
   }
   after.Finish();
-  if (notes.error.empty() && !after.config.ok()) {
-    notes.error = StrCat("it would be refused: ", std::string(after.config.status().message()));
+  WhatIfReport report = Comparison(snapshot, after, {}).Run();
+  report.notes = std::move(basis.notes);
+  report.unknown = std::move(basis.unknown);
+  return report;
+}
+
+WhatIfReport WhatIfApplied(const Snapshot& snapshot, const std::vector<json>& documents,
+                           std::string_view name_space) {
+  WhatIfReport basis;
+  NoteUnknown(snapshot, basis);
+  if (!basis.error.empty()) {
+    return basis;
   }
-  if (!notes.error.empty()) {
-    return {.error = std::move(notes.error)};
+  Snapshot after = snapshot;
+  ApplyTo(after, documents, name_space, basis);
+  after.Finish();
+  if (basis.error.empty() && !after.config.ok()) {
+    basis.error = StrCat("it would be refused: ", std::string(after.config.status().message()));
+  }
+  if (!basis.error.empty()) {
+    return {.error = std::move(basis.error)};
   }
   const auto refusals = AllocateAll(after);
-  WhatIfReport report = Compare(snapshot, after, refusals);
-  report.notes = std::move(notes.notes);
+  WhatIfReport report = Comparison(snapshot, after, refusals).Run();
+  report.notes = std::move(basis.notes);
+  report.unknown = std::move(basis.unknown);
   return report;
 }
 
@@ -253,7 +244,7 @@ std::string ToText(const WhatIfReport& report) {
   }
   std::string out = report.changes.empty() ? "" : table.ToString() + "\n";
   for (const std::string& note : report.notes) {
-    StrAppend(&out, "Note: ", note, "\n");
+    StrAppend(&out, "Note: ", Printable(note), "\n");
   }
   const auto losses = std::ranges::count_if(report.changes, &WhatIfReport::Change::loses);
   StrAppend(&out, Count(report.changes.size(), "Service"), " would change, ", losses,
@@ -274,8 +265,10 @@ ordered_json ToJson(const WhatIfReport& report) {
                        {"lost", change.loses},
                        {"note", change.note}});
   }
-  return {
-      {"changes", std::move(changes)}, {"unchanged", report.unchanged}, {"notes", report.notes}};
+  return {{"changes", std::move(changes)},
+          {"unchanged", report.unchanged},
+          {"complete", report.unknown.empty()},
+          {"notes", report.notes}};
 }
 
 }  // namespace stentor::cli

@@ -21,6 +21,7 @@ namespace stentor::cli {
 struct WhyQuestion {
   std::optional<net::IpAddress> address;
   model::ServiceKey service;
+  bool not_found = false;  ///< The API server was asked for this one Service, and has none.
 
   [[nodiscard]] std::string ToString() const;
 };
@@ -34,25 +35,33 @@ struct Check {
   };
   std::string what;  ///< "endpoints"
   State state = State::kOk;
-  std::string seen;    ///< One sentence that names the objects.
-  std::string cause;   ///< Where failed: a word for programs, "noEndpoint".
-  std::string remedy;  ///< Where failed: one sentence.
+  std::string seen;           ///< One sentence that names the objects.
+  std::string cause;          ///< Where failed: a word for programs, "noEndpoint".
+  std::string remedy;         ///< Where failed: one sentence.
+  model::ServiceKey service;  ///< That it is about; empty: there is none.
 };
 
 struct WhyReport {
   std::string subject;
-  std::vector<Check> checks;  ///< At most the last one has failed.
+  std::string address;                      ///< That was asked about; empty: a Service was.
+  std::vector<model::ServiceKey> services;  ///< That it is about: several where they share it.
+  std::vector<Check> checks;                ///< At most the last one of each Service has failed.
 
-  /// What is wrong; null where nothing that the API shows is.
+  /// What is wrong, the first of it; null where nothing was found.
   [[nodiscard]] const Check* cause() const;
+  /// Whether something could not be read that may be the cause.
+  [[nodiscard]] bool AnyUnknown() const;
+  /// Whether webhooks that can't be called may be why what is missing could not be made.
+  [[nodiscard]] bool MissesObject() const;
 };
 
-/// The Service that a question is about: it has the address, or else asks for it. Null where there
-/// is none.
-[[nodiscard]] const model::Service* ServiceOf(const Snapshot& snapshot,
-                                              const WhyQuestion& question);
+/// The Services that a question is about: those that have the address, or else those that ask for
+/// it, by key.
+[[nodiscard]] std::vector<const model::Service*> ServicesOf(const Snapshot& snapshot,
+                                                            const WhyQuestion& question);
 
-/// Needs the slices and the events of that Service in `snapshot`.
+/// Needs the slices and the events of those Services in `snapshot`; where MissesObject(), it says
+/// more with webhooks and the slices of the Services that answer them.
 [[nodiscard]] WhyReport Why(const Snapshot& snapshot, const WhyQuestion& question);
 
 [[nodiscard]] std::string ToText(const WhyReport& report);

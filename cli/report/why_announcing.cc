@@ -15,11 +15,9 @@
 namespace stentor::cli {
 namespace {
 
-// TrapName() of speaker/node, and how its messages begin: of several kinds the
-// condition names none.
-constexpr std::string_view kProxyUnhealthy = "proxyUnhealthy";
-constexpr std::string_view kProxyWords[] = {"the service proxy of this node",
-                                            "the service proxy says that this node"};
+// Reasons of a speaker's events (speaker_conditions.h).
+constexpr std::string_view kAnnounceFailed = "announceFailed";
+constexpr std::string_view kNodeAssigned = "nodeAssigned";
 
 // What `condition` says of `address`: "ADDRESS is also claimed by MAC on INTERFACE".
 std::string ClaimOf(const status::SeenCondition& condition, const std::string& address) {
@@ -35,41 +33,54 @@ std::string ClaimOf(const status::SeenCondition& condition, const std::string& a
   return "";
 }
 
-bool TellsOfProxy(const status::SeenCondition& traps) {
-  return traps.reason == kProxyUnhealthy ||
-         std::ranges::any_of(kProxyWords, [&traps](std::string_view words) {
-           return traps.message.find(words) != std::string::npos;
-         });
+// Whether a speaker's condition names not all that it knows of.
+bool LeavesOut(const status::SeenCondition& condition) {
+  return condition.message.find("; and ") != std::string::npos &&
+         condition.message.ends_with(" more");
 }
 
-bool Has(const std::vector<speaker::ExcludedNode>& excluded, speaker::Exclusion reason) {
-  return std::ranges::find(excluded, reason, &speaker::ExcludedNode::reason) != excluded.end();
-}
-
-std::string NodesExcludedBy(const std::vector<speaker::ExcludedNode>& excluded,
-                            speaker::Exclusion reason) {
-  std::vector<std::string> names;
-  for (const speaker::ExcludedNode& node : excluded) {
-    if (node.reason == reason) {
-      names.push_back(node.node);
+// Times are in seconds: of two in the same one, the failure counts, since nobody announces.
+// The latest thing that the speaker on `node` has told of the Service; null where there is none.
+const EventFact* LatestOf(const std::vector<EventFact>& events, const model::ServiceKey& service,
+                          const std::string& node) {
+  const EventFact* latest = nullptr;
+  for (const EventFact& event : events) {
+    const bool of_node = event.host.empty()
+                             ? event.message.find(StrCat("\"", node, "\"")) != std::string::npos
+                             : event.host == node;
+    const bool tells = event.reason == kAnnounceFailed || event.reason == kNodeAssigned;
+    if (tells && of_node && event.about == service &&
+        (latest == nullptr || event.last_seen > latest->last_seen ||
+         (event.last_seen == latest->last_seen && event.reason == kAnnounceFailed))) {
+      latest = &event;
     }
   }
-  return Join(names);
+  return latest;
 }
 
 }  // namespace
 
+// Only nodes that an advertisement covers and, with traffic policy Local, that have an endpoint:
+// why others may not announce is of no use. What went wrong comes before what was decided.
 bool WhyChecks::FailNoCandidate() {
-  const std::vector<speaker::ExcludedNode>& excluded = ballot_.decision.excluded;
   std::vector<std::string> covered;
+  std::vector<std::string> eligible;
+  const std::vector<model::Endpoint> endpoints = snapshot_.EndpointsOf(service_.key);
+  const bool local = service_.external_traffic_policy == model::TrafficPolicy::kLocal;
   for (const model::Node& node : snapshot_.nodes) {
     const bool covers = std::ranges::any_of(
         ballot_.pool->l2_advertisements, [&](const config::L2Advertisement& advertisement) {
           return speaker::CoversService(advertisement, service_.labels) &&
                  speaker::CoversNode(advertisement, node);
         });
-    if (covers) {
-      covered.push_back(node.name);
+    if (!covers) {
+      continue;
+    }
+    covered.push_back(node.name);
+    if (!local || std::ranges::any_of(endpoints, [&node](const model::Endpoint& endpoint) {
+          return endpoint.can_serve && endpoint.node == node.name;
+        })) {
+      eligible.push_back(node.name);
     }
   }
   if (covered.empty()) {
@@ -78,45 +89,73 @@ bool WhyChecks::FailNoCandidate() {
                        " select no node"),
                 "change their nodeSelectors, or label a node");
   }
-  if (Has(excluded, speaker::Exclusion::kNoLocalEndpoint)) {
-    return Fail("candidates", "noLocalEndpoint",
-                StrCat("externalTrafficPolicy is Local, and no ready endpoint is on ",
-                       NodesExcludedBy(excluded, speaker::Exclusion::kNoLocalEndpoint)),
-                "run a pod on a node that may announce, let more nodes announce, or set "
-                "externalTrafficPolicy to Cluster");
+  if (eligible.empty()) {
+    return Fail(
+        "candidates", "noLocalEndpoint",
+        StrCat("externalTrafficPolicy is Local, and no ready endpoint is on ", Join(covered)),
+        "run a pod on a node that may announce, let more nodes announce, or set "
+        "externalTrafficPolicy to Cluster");
   }
-  if (Has(excluded, speaker::Exclusion::kExcludeLabel)) {
-    return Fail("candidates", "excludeLabel",
-                StrCat(NodesExcludedBy(excluded, speaker::Exclusion::kExcludeLabel),
-                       " may not announce: label ", speaker::kExcludeNodeLabel),
-                "take the label away, or start speakers with --ignore-exclude-lb");
+  const auto excluded_by = [&](speaker::Exclusion reason) {
+    std::vector<std::string> names;
+    for (const speaker::ExcludedNode& node : ballot_.decision.excluded) {
+      if (node.reason == reason && std::ranges::find(eligible, node.node) != eligible.end()) {
+        names.push_back(node.node);
+      }
+    }
+    return Join(names);
+  };
+  if (const auto names = excluded_by(speaker::Exclusion::kNoSpeaker); !names.empty()) {
+    return Fail("candidates", "speakerDown",
+                StrCat("no speaker runs on ", names, ", which may announce it"),
+                StrCat("see why: kubectl -n ", snapshot_.name_space,
+                       " describe pods -l app.kubernetes.io/component=speaker (or -l "
+                       "component=speaker)"));
   }
-  if (Has(excluded, speaker::Exclusion::kNetworkUnavailable)) {
+  if (const auto names = excluded_by(speaker::Exclusion::kNetworkUnavailable); !names.empty()) {
     return Fail("candidates", "networkUnavailable",
-                StrCat(NodesExcludedBy(excluded, speaker::Exclusion::kNetworkUnavailable),
-                       " is without network: condition NetworkUnavailable"),
+                StrCat(names, " is without network: condition NetworkUnavailable"),
                 "see the network plugin on that node");
   }
-  return Fail("candidates", "speakerDown",
-              StrCat("no speaker runs on ", Join(covered), ", which may announce it"),
-              StrCat("see why: kubectl -n ", snapshot_.name_space,
-                     " describe pods -l app.kubernetes.io/component=speaker (or -l "
-                     "component=speaker)"));
+  return Fail("candidates", "excludeLabel",
+              StrCat(excluded_by(speaker::Exclusion::kExcludeLabel), " may not announce: label ",
+                     speaker::kExcludeNodeLabel),
+              "take the label away, or start speakers with --ignore-exclude-lb");
 }
 
 bool WhyChecks::CheckConflict() {
+  if (!snapshot_.Knows(Resource::kStates)) {
+    return Unknown("other hosts", Resource::kStates);
+  }
+  const std::vector<std::string> addresses =
+      asked_ ? std::vector{asked_->ToString()} : service_.ingress_ips;
+  const status::ConfigurationState* leaves_out = nullptr;
   for (const status::ConfigurationState& state : snapshot_.states) {
     const status::SeenCondition* const condition = state.Find(speaker::kAddressConflictType);
-    if (condition == nullptr || condition->status != "True") {
+    if (condition == nullptr || condition->status != "True" ||
+        (snapshot_.Knows(Resource::kPods) && !snapshot_.IsOfRunning(state))) {
       continue;
     }
-    for (const std::string& address : service_.ingress_ips) {
-      if (const std::string claim = ClaimOf(*condition, address); !claim.empty()) {
-        return Fail("other hosts", "foreignOwner", StrCat(state.key.name, " sees: ", claim),
-                    "find the host with this MAC and give it another address, or take the address "
-                    "out of the pool");
+    for (const std::string& address : addresses) {
+      const std::string claim = ClaimOf(*condition, address);
+      if (claim.empty()) {
+        continue;
       }
+      const std::string seen = StrCat(state.key.name, " sees: ", claim);
+      if (!snapshot_.Knows(Resource::kPods)) {
+        return Unknown("other hosts", StrCat(seen, "; or saw it when it ran: cannot read ",
+                                             ResourceName(Resource::kPods)));
+      }
+      return Fail("other hosts", "foreignOwner", seen,
+                  "find the host with this MAC and give it another address, or take the address "
+                  "out of the pool");
     }
+    leaves_out = LeavesOut(*condition) ? &state : leaves_out;
+  }
+  if (leaves_out != nullptr) {
+    return Unknown("other hosts", StrCat(leaves_out->key.name,
+                                         " sees more conflicts than it names; its metrics "
+                                         "have all"));
   }
   return Ok("other hosts", "no speaker has seen another host claim the address");
 }
@@ -124,13 +163,12 @@ bool WhyChecks::CheckConflict() {
 bool WhyChecks::FailNotAnnounced() {
   const model::NodeName* const winner = ballot_.decision.winner();
   const std::string node = winner == nullptr ? std::string("the elected node") : *winner;
-  for (const EventFact& event : snapshot_.events) {
-    if (event.reason == "announceFailed" && event.about == service_.key) {
-      return Fail(
-          "announcement", "interfaceMissing", StrCat("nobody announces it: ", event.message),
-          "correct spec.interfaces of the L2Advertisement, or restrict it to nodes that have "
-          "these interfaces");
-    }
+  const EventFact* const latest = LatestOf(snapshot_.events, service_.key, node);
+  if (latest != nullptr && latest->reason == kAnnounceFailed) {
+    return Fail("announcement", "interfaceMissing",
+                StrCat("nobody announces it: ", latest->message),
+                "correct spec.interfaces of the L2Advertisement, or restrict it to nodes that have "
+                "these interfaces");
   }
   if (const status::ConfigurationState* state = snapshot_.StateOf(node)) {
     const auto* verdict = state->Find(status::kConfigReconcilerValid);
@@ -140,61 +178,90 @@ bool WhyChecks::FailNotAnnounced() {
                   "mend the object that the message names");
     }
   }
+  const std::string seen =
+      StrCat("no ServiceL2Status tells that anybody announces it; ", node, " should");
+  if (winner == nullptr) {
+    return Unknown("announcement", seen);  // why nobody should may be in what can't be read
+  }
   return Fail("announcement", "notAnnounced",
-              StrCat("no ServiceL2Status tells that anybody announces it; ", node, " should"),
+              snapshot_.Knows(Resource::kEvents)
+                  ? seen
+                  : StrCat(seen, "; why not may be in events, which can't be read"),
               StrCat("wait a moment, then see the log of the speaker on ", node, ": kubectl -n ",
                      snapshot_.name_space, " get pods -o wide"));
 }
 
 bool WhyChecks::CheckAnnouncer() {
-  if (snapshot_.WasRefused(Resource::kStatuses)) {
+  if (!snapshot_.Knows(Resource::kStatuses)) {
     return Unknown("announcement", Resource::kStatuses);
   }
-  const std::vector<Announcer> announcers = snapshot_.AnnouncersOf(service_.key);
-  if (announcers.empty()) {
-    return FailNotAnnounced();
-  }
+  const bool knows_pods = snapshot_.Knows(Resource::kPods);
   std::vector<std::string> nodes;
-  for (const Announcer& announcer : announcers) {
-    nodes.push_back(announcer.node);
-    if (!snapshot_.HasSpeaker(announcer.node) && !snapshot_.WasRefused(Resource::kPods)) {
-      return Fail("announcement", "speakerDown",
-                  StrCat("the speaker pod on ", announcer.node,
-                         ", which announced it last, is not running and ready"),
-                  StrCat("wait a moment for another node to take over; see why it is down: "
-                         "kubectl -n ",
-                         snapshot_.name_space, " get pods -o wide"));
+  std::vector<std::string> ended;
+  const Announcer* announcer = nullptr;
+  for (const Announcer& each : snapshot_.AnnouncersOf(service_.key)) {
+    if (knows_pods && !snapshot_.HasSpeaker(each.node)) {
+      ended.push_back(each.node);
+    } else {
+      nodes.push_back(each.node);
+      announcer = &each;
     }
   }
-  if (announcers.size() > 1) {
-    return Fail("announcement", "twoAnnouncers",
-                StrCat("several nodes say that they announce it: ", Join(nodes)),
+  if (nodes.empty() && ended.empty()) {
+    return FailNotAnnounced();
+  }
+  if (nodes.empty()) {
+    return Fail("announcement", "speakerDown",
+                StrCat("the speaker pod on ", Join(ended),
+                       ", which announced it last, is not running and ready"),
+                StrCat("wait a moment for another node to take over; see why it is down: "
+                       "kubectl -n ",
+                       snapshot_.name_space, " get pods -o wide"));
+  }
+  if (nodes.size() > 1) {
+    const std::string seen = StrCat("several nodes say that they announce it: ", Join(nodes));
+    if (!knows_pods) {
+      return Unknown("announcement", StrCat(seen, "; whether all of them run is not known"));
+    }
+    return Fail("announcement", "twoAnnouncers", seen,
                 "if it lasts, the speakers don't see each other: let UDP port 7946 pass between "
                 "the nodes, and see that they have the same memberlist Secret");
   }
-  const Announcer& announcer = announcers.front();
   (void)Ok("announcement",
-           StrCat(announcer.node, " on ", Join(announcer.interfaces, "all interfaces"),
-                  announcer.since.empty() ? "" : StrCat(", since ", announcer.since)));
+           StrCat(announcer->node, " on ", Join(announcer->interfaces, "all interfaces"),
+                  announcer->since.empty() ? "" : StrCat(", since ", announcer->since)));
+  if (!ended.empty()) {
+    (void)Remark("announcement", StrCat("a ServiceL2Status also names ", Join(ended),
+                                        ", whose speaker does not run any more"));
+  }
   const model::NodeName* const winner = ballot_.decision.winner();
-  if (winner != nullptr && *winner != announcer.node) {
-    Remark("announcement", StrCat(*winner,
-                                  " comes first in the election: it has only just "
-                                  "changed, or that speaker leaves it to others"));
+  if (winner != nullptr && *winner != announcer->node && knows_pods) {
+    (void)Remark("announcement", StrCat(*winner,
+                                        " comes first in the election: it has only just "
+                                        "changed, or that speaker leaves it to others"));
   }
   return true;
 }
 
 bool WhyChecks::CheckProxy() {
-  const std::vector<Announcer> announcers = snapshot_.AnnouncersOf(service_.key);
-  if (announcers.empty()) {
+  if (!snapshot_.Knows(Resource::kStates)) {
+    return Unknown("node", Resource::kStates);
+  }
+  // Who announces; where that isn't told, who should.
+  std::string node = ballot_.decision.winner() == nullptr ? "" : *ballot_.decision.winner();
+  for (const Announcer& announcer : snapshot_.AnnouncersOf(service_.key)) {
+    if (snapshot_.HasSpeaker(announcer.node)) {
+      node = announcer.node;
+    }
+  }
+  if (node.empty()) {
     return true;
   }
-  const std::string& node = announcers.front().node;
-  const status::ConfigurationState* const state = snapshot_.StateOf(node);
-  const status::SeenCondition* const traps =
-      state == nullptr ? nullptr : state->Find(speaker::kNodeTrapsType);
-  if (traps == nullptr || traps->status != "True") {
+  if (!snapshot_.Knows(Resource::kPods)) {
+    return Unknown("node", Resource::kPods);
+  }
+  const status::SeenCondition* const traps = TrapsOf(snapshot_.StateOf(node));
+  if (traps == nullptr) {
     return Ok("node", StrCat("the speaker on ", node, " reports no trouble of its node"));
   }
   if (TellsOfProxy(*traps)) {
@@ -202,8 +269,10 @@ bool WhyChecks::CheckProxy() {
                 StrCat("see kube-proxy (or what replaces it) on ", node,
                        "; it takes packets for the address to a pod"));
   }
-  Remark("node", StrCat(node, ": ", traps->message));
-  return true;
+  if (LeavesOut(*traps)) {
+    return Unknown("node", StrCat(node, ": ", traps->message));
+  }
+  return Remark("node", StrCat(node, ": ", traps->message));
 }
 
 }  // namespace stentor::cli

@@ -11,6 +11,7 @@
 #include "controller/reconcile/service_wish.h"
 
 namespace stentor::cli {
+
 void WhyChecks::Run() {
   using Step = bool (WhyChecks::*)();
   for (const Step step :
@@ -24,31 +25,69 @@ void WhyChecks::Run() {
   }
 }
 
+void WhyChecks::Add(Check check) {
+  check.service = service_.key;
+  report_.checks.push_back(std::move(check));
+}
+
 bool WhyChecks::Ok(std::string_view what, std::string seen) {
-  report_.checks.push_back({.what = std::string(what), .seen = std::move(seen)});
+  Add({.what = std::string(what), .seen = std::move(seen)});
   return true;
 }
 
-void WhyChecks::Remark(std::string_view what, std::string seen) {
-  report_.checks.push_back(
-      {.what = std::string(what), .state = Check::State::kRemark, .seen = std::move(seen)});
+bool WhyChecks::Remark(std::string_view what, std::string seen) {
+  Add({.what = std::string(what), .state = Check::State::kRemark, .seen = std::move(seen)});
+  return true;
+}
+
+bool WhyChecks::Unknown(std::string_view what, std::string seen) {
+  Add({.what = std::string(what), .state = Check::State::kUnknown, .seen = std::move(seen)});
+  return true;
 }
 
 bool WhyChecks::Unknown(std::string_view what, Resource resource) {
-  report_.checks.push_back({.what = std::string(what),
-                            .state = Check::State::kUnknown,
-                            .seen = StrCat("cannot read ", ResourceName(resource))});
-  return true;
+  return snapshot_.Lacks(resource)
+             ? Remark(what, StrCat("the API server has no kind ", ResourceName(resource),
+                                   ", which would tell"))
+             : Unknown(what, StrCat("cannot read ", ResourceName(resource)));
 }
 
 bool WhyChecks::Fail(std::string_view what, std::string_view cause, std::string seen,
                      std::string remedy) {
-  report_.checks.push_back({.what = std::string(what),
-                            .state = Check::State::kFailed,
-                            .seen = std::move(seen),
-                            .cause = std::string(cause),
-                            .remedy = std::move(remedy)});
+  Add({.what = std::string(what),
+       .state = Check::State::kFailed,
+       .seen = std::move(seen),
+       .cause = std::string(cause),
+       .remedy = std::move(remedy)});
   return false;
+}
+
+bool WhyChecks::FailMissing(std::string_view what, std::string_view cause, std::string_view kind,
+                            std::string seen, std::string remedy) {
+  if (snapshot_.Knows(Resource::kWebhooks) && snapshot_.Knows(Resource::kSlices)) {
+    for (const WebhookFact& webhook : snapshot_.webhooks) {
+      const bool is_of_kind = std::ranges::any_of(webhook.kinds, [kind](const std::string& each) {
+        return each == kind || each == "*" || each == "*/*";
+      });
+      const std::vector<model::Endpoint> endpoints = snapshot_.EndpointsOf(webhook.service);
+      if (webhook.fails_closed && is_of_kind && !webhook.service.name.empty() &&
+          std::ranges::none_of(endpoints, &model::Endpoint::can_serve)) {
+        return Fail(what, "webhookRefused",
+                    StrCat(seen, "; and the API server refuses all new ", kind, ": webhook ",
+                           webhook.name, " has to admit them, and no endpoint of Service ",
+                           webhook.service.ToString(), ", which answers it, is ready"),
+                    StrCat("see why the pods of Service ", webhook.service.ToString(),
+                           " (of the controller) don't run; what was refused has to be applied "
+                           "again then"));
+      }
+    }
+  }
+  return Fail(what, cause, std::move(seen), std::move(remedy));
+}
+
+bool WhyChecks::IsAskedAndShown() const {
+  const std::vector<net::IpAddress> shown = AddressesOf(service_);
+  return asked_ && std::ranges::find(shown, *asked_) != shown.end();
 }
 
 bool WhyChecks::CheckClass() {
@@ -57,6 +96,12 @@ bool WhyChecks::CheckClass() {
     return Fail("Service", "notLoadBalancer",
                 StrCat("Service ", name, " is of type ", service_.type),
                 "set spec.type to LoadBalancer");
+  }
+  if (!snapshot_.KnowsClass()) {
+    return snapshot_.Knows(Resource::kPods)
+               ? Unknown("Service", StrCat("no pod in namespace ", snapshot_.name_space,
+                                           " tells which class of Services Stentor serves"))
+               : Unknown("Service", Resource::kPods);
   }
   if (snapshot_.IsOurs(service_)) {
     return Ok("Service", StrCat("Service ", name, " is of type LoadBalancer, and Stentor's"));
@@ -70,12 +115,22 @@ bool WhyChecks::CheckClass() {
                          ? StrCat("loadBalancerClass ", *service_.load_balancer_class)
                          : std::string("no loadBalancerClass"),
                      "; Stentor serves ", ours),
-              StrCat("make the Service anew with the class that is meant (it can't be changed), or "
-                     "start controller and speakers with --lb-class"));
+              "make the Service anew with the class that is meant (it can't be changed), or start "
+              "controller and speakers with --lb-class");
 }
 
 bool WhyChecks::CheckConfiguration() {
+  if (const auto gap = snapshot_.ConfigGap()) {
+    return Unknown("configuration", *gap);
+  }
   if (!snapshot_.config.ok()) {
+    if (const auto gap = snapshot_.PoolGap()) {
+      return Unknown("configuration", *gap);
+    }
+    if (absl::IsFailedPrecondition(snapshot_.config.status())) {
+      return Fail("configuration", "kindMissing", std::string(snapshot_.config.status().message()),
+                  "apply the CRDs of Stentor's manifests, or install its chart");
+    }
     return Fail("configuration", "configurationInvalid",
                 StrCat("pools and advertisements are not valid together: ",
                        std::string(snapshot_.config.status().message())),
@@ -84,7 +139,7 @@ bool WhyChecks::CheckConfiguration() {
   }
   for (const status::ConfigurationState& state : snapshot_.states) {
     const auto* verdict = state.Find(status::kPoolReconcilerValid);
-    if (verdict != nullptr && verdict->status == "False") {
+    if (verdict != nullptr && verdict->status == "False" && snapshot_.IsOfRunning(state)) {
       return Fail("configuration", "configurationInvalid",
                   StrCat(state.key.name, " refuses the configuration: ", verdict->message),
                   "mend the object that the message names");
@@ -94,29 +149,80 @@ bool WhyChecks::CheckConfiguration() {
 }
 
 bool WhyChecks::CheckAddress() {
+  const controller::Standing* const standing =
+      snapshot_.AllocationGap() ? nullptr : books_.Find(service_.key);
   if (!service_.ingress_ips.empty()) {
-    return Ok("address", StrCat("it has ", Join(service_.ingress_ips)));
+    return standing == nullptr ? Ok("address", StrCat("it has ", Join(service_.ingress_ips)))
+                               : CheckShownAddress(*standing);
   }
-  const Books::Answer answer = books_.Allocate(service_);
-  if (answer.allocation) {
-    const auto runs = [](const Program& p) { return p.role == Role::kController && p.runs; };
-    if (std::ranges::none_of(snapshot_.programs, runs)) {
-      return Fail(
-          "address", "controllerDown",
-          StrCat("it has no address, and no controller runs in namespace ", snapshot_.name_space),
-          StrCat("see why: kubectl -n ", snapshot_.name_space, " describe deployment controller"));
+  if (standing == nullptr) {
+    const Resource gap = snapshot_.AllocationGap().value_or(Resource::kPods);
+    (void)Unknown("address",
+                  StrCat("it has none; why is not known: cannot read ", ResourceName(gap)));
+    return false;  // without an address all else is of no use
+  }
+  if (standing->allocation) {
+    return FailNotYet("it has no address");
+  }
+  if (!standing->refusal) {
+    (void)Unknown("address", "it has none, and asks for none");
+    return false;
+  }
+  return FailRefused(*standing->refusal, StrCat("it has no address: ", standing->refusal->message));
+}
+
+// What it has, against what it asks for.
+bool WhyChecks::CheckShownAddress(const controller::Standing& standing) {
+  const std::string has = Join(service_.ingress_ips);
+  const std::vector<net::IpAddress> shown = AddressesOf(service_);
+  const auto requested = controller::RequestedAddresses(service_);
+  if (!requested.ok()) {
+    const std::string seen =
+        StrCat("it has ", has,
+               ", and what it asks for can't be read: ", std::string(requested.status().message()));
+    return IsAskedAndShown()
+               ? Remark("address", seen)
+               : FailRefused({.reason = controller::kRequestInvalid, .message = {}}, seen);
+  }
+  if (!requested->empty() && !std::ranges::is_permutation(*requested, shown)) {
+    const std::string seen = StrCat("it has ", has, ", and asks for ", Join(ToTexts(*requested)));
+    if (standing.refusal) {
+      return FailRefused(*standing.refusal, StrCat(seen, ": ", standing.refusal->message));
     }
-    return Fail("address", "notYet",
-                "it has no address though nothing is in the way: the controller has not come to it",
-                StrCat("wait a moment, then see the log: kubectl -n ", snapshot_.name_space,
-                       " logs deployment/controller"));
+    return IsAskedAndShown() ? Remark("address", seen) : FailNotYet(seen);
   }
-  const controller::Refusal& refusal = answer.refusal;
-  const std::string seen = StrCat("it has no address: ", refusal.message);
+  for (const controller::Remark& remark : standing.remarks) {
+    if (remark.reason == "AdditionalAssignFailed") {
+      return Remark("address", StrCat("it has ", has, ", of one family only: ", remark.message));
+    }
+  }
+  return Ok("address", StrCat("it has ", has));
+}
+
+bool WhyChecks::FailNotYet(const std::string& seen) {
+  if (!snapshot_.Knows(Resource::kPods)) {
+    (void)Unknown("address", StrCat(seen, " though nothing is in the way; cannot read ",
+                                    ResourceName(Resource::kPods)));
+    return false;
+  }
+  if (!snapshot_.HasController()) {
+    return Fail(
+        "address", "controllerDown",
+        StrCat(seen, ", and no controller runs in namespace ", snapshot_.name_space),
+        StrCat("see why: kubectl -n ", snapshot_.name_space, " describe deployment controller"));
+  }
+  return Fail("address", "notYet",
+              StrCat(seen, " though nothing is in the way: the controller has not come to it"),
+              StrCat("wait a moment, then see the log: kubectl -n ", snapshot_.name_space,
+                     " logs deployment/controller"));
+}
+
+bool WhyChecks::FailRefused(const controller::Refusal& refusal, const std::string& seen) {
   if (refusal.reason == controller::kNoPools) {
-    return Fail("address", "noPool", "it has no address: there is no IPAddressPool",
-                StrCat("create an IPAddressPool in namespace ", snapshot_.name_space,
-                       ", and an L2Advertisement"));
+    return FailMissing("address", "noPool", "ipaddresspools",
+                       "it has no address: there is no IPAddressPool",
+                       StrCat("create an IPAddressPool in namespace ", snapshot_.name_space,
+                              ", and an L2Advertisement"));
   }
   if (refusal.reason == controller::kNoAvailableAddress) {
     return FailNoAvailableAddress(seen);
@@ -131,15 +237,17 @@ bool WhyChecks::CheckAddress() {
                 "(metallb.io/allow-shared-ip)");
   }
   if (refusal.reason == controller::kPoolNotFound) {
-    return Fail("address", "poolNotFound", seen,
-                "create the pool, or take the annotation metallb.io/address-pool away");
+    return FailMissing("address", "poolNotFound", "ipaddresspools", seen,
+                       "create the pool, or take the annotation metallb.io/address-pool away");
   }
   if (refusal.reason == controller::kAddressNotAllowed) {
-    return Fail("address", "addressInNoPool", seen,
-                "ask for an address of a pool, or add it to a pool's spec.addresses");
+    return FailMissing("address", "addressInNoPool", "ipaddresspools", seen,
+                       "ask for an address of a pool, or add it to a pool's spec.addresses");
   }
   if (refusal.reason == controller::kNoClusterIp) {
-    return Fail("address", "noClusterIp", seen, "give the Service a clusterIP (not None)");
+    return Fail("address", "noClusterIp", seen,
+                "give the Service a clusterIP (not None), and two of them where it requires dual "
+                "stack");
   }
   return Fail("address", "requestInvalid", seen,
               "mend spec.loadBalancerIP or the annotation metallb.io/loadBalancerIPs");
@@ -191,30 +299,57 @@ bool WhyChecks::FailNoAvailableAddress(const std::string& message) {
 }
 
 bool WhyChecks::CheckPool() {
-  for (const Books::Dispute& dispute : books_.disputes()) {
-    if (dispute.service == service_.key && PoolOf(snapshot_, AddressesOf(service_)) != nullptr) {
-      return Fail("pool", "addressInUse", StrCat("it may not keep its address: ", dispute.why),
-                  "the controller gives it another one; if it does not, see its log");
-    }
+  if (!snapshot_.config.ok()) {
+    return true;  // that has been told
   }
-  ballot_ = HoldElection(snapshot_, service_);
+  ballot_ = elections_.Hold(service_);
   if (ballot_.pool == nullptr) {
-    return Fail("pool", "addressInNoPool",
-                StrCat("no pool has ", Join(service_.ingress_ips), ", so nobody announces it"),
-                "add the address to a pool, or ask for another one");
+    if (const auto gap = snapshot_.PoolGap()) {
+      return Unknown("pool", *gap);
+    }
+    return FailMissing(
+        "pool", "addressInNoPool", "ipaddresspools",
+        StrCat("no pool has ", Join(service_.ingress_ips), ", so nobody announces it"),
+        "add the address to a pool, or ask for another one");
   }
-  return Ok("pool", StrCat("of pool ", ballot_.pool->name));
+  const std::string dispute = snapshot_.AllocationGap() ? std::string() : books_.Dispute(service_);
+  if (dispute.empty()) {
+    return Ok("pool", StrCat("of pool ", ballot_.pool->name));
+  }
+  static const model::Labels kNone;
+  const model::Labels* const of_namespace = snapshot_.LabelsOf(service_.key.name_space);
+  const auto& allocation = ballot_.pool->service_allocation;
+  const std::string seen = StrCat("it may not keep its address: ", dispute);
+  if (allocation &&
+      !allocation->Admits(service_.key.name_space, of_namespace == nullptr ? kNone : *of_namespace,
+                          service_.labels)) {
+    return Fail("pool", "poolSelectorExcludes", seen,
+                "change the pool's spec.serviceAllocation, or the Service's labels or namespace");
+  }
+  const controller::Standing* const standing = books_.Find(service_.key);
+  const bool claim_refused = std::ranges::any_of(
+      standing->remarks,
+      [](const controller::Remark& remark) { return remark.reason == "ClearAssignment"; });
+  if (!claim_refused && !standing->refusal) {
+    // It could keep it, and asks for another one.
+    return IsAskedAndShown() ? Remark("pool", seen) : FailNotYet(seen);
+  }
+  if (standing->refusal && standing->refusal->reason != controller::kNoAvailableAddress) {
+    return FailRefused(*standing->refusal, seen);
+  }
+  return Fail("pool", "addressInUse", seen,
+              "the controller gives it another one; if it does not, see its log");
 }
 
 bool WhyChecks::CheckEndpoints() {
-  if (snapshot_.WasRefused(Resource::kSlices)) {
+  if (!snapshot_.Knows(Resource::kSlices)) {
     return Unknown("endpoints", Resource::kSlices);
   }
   const std::vector<model::Endpoint> endpoints = snapshot_.EndpointsOf(service_.key);
   std::set<std::string> nodes;
   for (const model::Endpoint& endpoint : endpoints) {
     if (endpoint.can_serve) {
-      nodes.insert(endpoint.node);
+      nodes.insert(endpoint.node.empty() ? "an unknown node" : endpoint.node);
     }
   }
   if (!nodes.empty()) {
@@ -235,12 +370,15 @@ bool WhyChecks::CheckEndpoints() {
 }
 
 bool WhyChecks::CheckAdvertisement() {
+  if (ballot_.pool == nullptr) {
+    return true;  // that has been told
+  }
   const config::Pool& pool = *ballot_.pool;
   if (pool.l2_advertisements.empty()) {
-    return Fail("advertisement", "noAdvertisement",
-                StrCat("no L2Advertisement selects pool ", pool.name),
-                StrCat("create an L2Advertisement in namespace ", snapshot_.name_space,
-                       " with ipAddressPools: [", pool.name, "]"));
+    return FailMissing("advertisement", "noAdvertisement", "l2advertisements",
+                       StrCat("no L2Advertisement selects pool ", pool.name),
+                       StrCat("create an L2Advertisement in namespace ", snapshot_.name_space,
+                              " with ipAddressPools: [", pool.name, "]"));
   }
   std::vector<std::string> names;
   for (const config::L2Advertisement& advertisement : pool.l2_advertisements) {
@@ -265,13 +403,17 @@ bool WhyChecks::CheckAdvertisement() {
 }
 
 bool WhyChecks::CheckCandidates() {
-  if (snapshot_.WasRefused(Resource::kPods)) {
-    return Unknown("candidates", Resource::kPods);
+  if (ballot_.pool == nullptr || !snapshot_.Knows(Resource::kSlices)) {
+    return true;  // that has been told
+  }
+  for (const Resource resource : {Resource::kNodes, Resource::kPods}) {
+    if (!snapshot_.Knows(resource)) {
+      return Unknown("candidates", resource);
+    }
   }
   const std::vector<speaker::Candidate>& candidates = ballot_.decision.candidates;
   if (candidates.empty()) {
-    // Without ready endpoints that could be read, no election was held.
-    return snapshot_.WasRefused(Resource::kSlices) || FailNoCandidate();
+    return FailNoCandidate();
   }
   std::vector<std::string> names;
   names.reserve(candidates.size());

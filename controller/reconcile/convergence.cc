@@ -206,7 +206,45 @@ class Convergence {
   Standing standing_;
 };
 
+// Whether `held` is what the Service asks for now, or it may keep it all the same: when it is
+// settled it gives up anything else.
+bool MeetsWishes(const model::Service& service, const Allocation& held) {
+  const Families families = FamiliesOf(held.addresses);
+  const Families wanted = ClusterFamilies(service);
+  const auto pool = RequestedPool(service);
+  const auto requested = RequestedAddresses(service);
+  if (wanted == Families::kUnknown) {
+    return true;  // nothing can be said, and it is left what it shows
+  }
+  return (families == wanted ||
+          (wanted == Families::kDual && service.ip_family_policy == "PreferDualStack")) &&
+         (!pool || *pool == held.pool) &&
+         (!requested.ok() || requested->empty() ||
+          std::ranges::is_permutation(*requested, held.addresses));
+}
+
 }  // namespace
+
+std::vector<const model::Service*> AdoptClaims(AddressAllocator& allocator,
+                                               std::vector<const model::Service*> services,
+                                               const NamespaceLabels& labels_of) {
+  std::ranges::sort(services, [](const model::Service* a, const model::Service* b) {
+    const std::size_t x = a->ingress_ips.size();
+    const std::size_t y = b->ingress_ips.size();
+    return x != y ? x > y : a->key < b->key;
+  });
+  std::vector<const model::Service*> refused;
+  for (const model::Service* service : services) {
+    const auto claimed = allocator.Claim(
+        MakeRequest(*service, {}, labels_of(service->key.name_space)), StatusAddresses(*service));
+    if (!claimed.ok()) {
+      refused.push_back(service);
+    } else if (!MeetsWishes(*service, *claimed)) {
+      allocator.Release(service->key);  // or whoever got it already would lose it
+    }
+  }
+  return refused;
+}
 
 AddressList AddressesIn(std::span<const std::string> texts) {
   AddressList addresses;

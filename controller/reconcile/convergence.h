@@ -7,6 +7,7 @@
 /// the outcome is turned into writes and events by the Reconciler, which knows what was said
 /// before.
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +41,17 @@ struct Standing {
 /// configuration has none at all.
 [[nodiscard]] Standing Converge(AddressAllocator& allocator, const model::Service& service,
                                 const model::Labels* namespace_labels, bool have_pools);
+
+/// Labels of a namespace; null where it isn't known.
+using NamespaceLabels = std::function<const model::Labels*(const std::string& name_space)>;
+
+/// Before anything new is given out, whoever has an address in its status gets it back: `services`,
+/// of type LoadBalancer and of our class, that show addresses and hold none; those with more
+/// addresses first, then by name. One that asks for something else by now is left without. Returns
+/// those whose claim is refused.
+std::vector<const model::Service*> AdoptClaims(AddressAllocator& allocator,
+                                               std::vector<const model::Service*> services,
+                                               const NamespaceLabels& labels_of);
 
 /// Those of `texts` that can be read.
 [[nodiscard]] AddressList AddressesIn(std::span<const std::string> texts);

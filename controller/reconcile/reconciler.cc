@@ -21,23 +21,6 @@ bool IsOlder(const model::Service& a, const model::Service& b) {
   return order && *order < 0;
 }
 
-// Whether `held` is what the Service asks for now, or it may keep it all the same: when it is
-// settled it gives up anything else.
-bool MeetsWishes(const model::Service& service, const Allocation& held) {
-  const Families families = FamiliesOf(held.addresses);
-  const Families wanted = ClusterFamilies(service);
-  const auto pool = RequestedPool(service);
-  const auto requested = RequestedAddresses(service);
-  if (wanted == Families::kUnknown) {
-    return true;  // nothing can be said, and it is left what it shows
-  }
-  return (families == wanted ||
-          (wanted == Families::kDual && service.ip_family_policy == "PreferDualStack")) &&
-         (!pool || *pool == held.pool) &&
-         (!requested.ok() || requested->empty() ||
-          std::ranges::is_permutation(*requested, held.addresses));
-}
-
 }  // namespace
 
 // --- inputs ---
@@ -204,37 +187,23 @@ const model::Labels* Reconciler::Impl::LabelsOfNamespace(const std::string& name
   return it == namespaces.end() ? nullptr : &it->second;
 }
 
-// Before anything new is given out, whoever has an address in its status gets it back: those with
-// more addresses first, then by name.
 void Reconciler::Impl::AdoptClaims() {
-  unclaimed_in_pools_ = false;
-  std::vector<const Record*> claims;
+  std::vector<const model::Service*> claims;
   for (const auto& [key, record] : records_) {
     if (!record.service->ingress_ips.empty() && !allocator.Find(key) &&
         record.service->IsLoadBalancer() && IsOfClass(*record.service)) {
-      claims.push_back(&record);
+      claims.push_back(record.service.get());
     }
   }
-  std::ranges::sort(claims, [](const Record* a, const Record* b) {
-    const std::size_t x = a->service->ingress_ips.size();
-    const std::size_t y = b->service->ingress_ips.size();
-    return x != y ? x > y : a->service->key < b->service->key;
+  // A claim that can't be kept is dealt with, and told of, when the Service is settled.
+  const auto refused =
+      controller::AdoptClaims(allocator, std::move(claims),
+                              [this](const std::string& name) { return LabelsOfNamespace(name); });
+  unclaimed_in_pools_ = std::ranges::any_of(refused, [this](const model::Service* service) {
+    return std::ranges::any_of(StatusAddresses(*service), [this](const net::IpAddress& address) {
+      return config_->FindPool(address) != nullptr;
+    });
   });
-  for (const Record* record : claims) {
-    const model::Service& service = *record->service;
-    // A claim that can't be kept is dealt with, and told of, when the Service is settled.
-    const AddressList shown = StatusAddresses(service);
-    const auto claimed =
-        allocator.Claim(MakeRequest(service, {}, LabelsOfNamespace(service.key.name_space)), shown);
-    if (!claimed.ok() && std::ranges::any_of(shown, [this](const net::IpAddress& address) {
-          return config_->FindPool(address) != nullptr;
-        })) {
-      unclaimed_in_pools_ = true;
-    }
-    if (claimed.ok() && !MeetsWishes(service, *claimed)) {
-      allocator.Release(service.key);  // or whoever got it already would lose it
-    }
-  }
 }
 
 std::vector<Action> Reconciler::Impl::TakeActions() {

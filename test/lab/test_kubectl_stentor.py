@@ -10,7 +10,7 @@ import pytest
 import yaml
 from prerequisites import need
 from processes import wait_for
-from stentor import NAMESPACE, bin_folder
+from stentor import NAMESPACE, bin_folder, shipped
 from story import ADDRESS, APP, POOL, SERVICE, SOON, Story, pool, service
 
 GOOD, BAD_NEWS, USAGE, CLUSTER = 0, 1, 2, 3
@@ -101,7 +101,7 @@ def test_status_says_what_the_segment_says(story):
 def test_watch_prints_what_changes(story):
     environment = {**os.environ, "KUBECONFIG": str(story.lab.control_plane.admin_kubeconfig)}
     with subprocess.Popen(["ip", "netns", "exec", story.lab.network.control, bin_folder() / "kubectl-stentor", "status",
-                           "--watch"], env=environment, stdout=subprocess.PIPE) as watching:
+                           "--watch", "-o", "yaml"], env=environment, stdout=subprocess.PIPE) as watching:
         os.set_blocking(watching.stdout.fileno(), False)
         seen = []
 
@@ -113,6 +113,8 @@ def test_watch_prints_what_changes(story):
             assert not has("newcomer")
             story.lab.apply(json.dumps(service("newcomer", OTHER)))
             wait_for(lambda: has("newcomer"), SOON, "a second one, with the new Service")
+            wait_for(lambda: has("problem: \"\"\n") and len(list(yaml.safe_load_all(b"".join(seen)))) > 1, SOON,
+                     "documents that can be told from each other")
         finally:
             watching.terminate()
     story.delete("newcomer")
@@ -146,6 +148,57 @@ def test_why_names_what_keeps_a_service_from_its_address(story):
     for name in ("classy", "late"):
         story.delete(name)
     story.cause_is(ADDRESS, "")
+    lab.kubectl("delete", "ipaddresspools", "--all", "-n", NAMESPACE)
+    story.cause_is(SERVICE, "noPool")
+    story.apply_manifest()
+    story.speaker_is(story.address_of(SERVICE, ADDRESS), story.order[0])
+    story.cause_is(ADDRESS, "")
+
+
+def test_why_of_an_address_that_is_asked_for_and_of_the_one_that_is_there(story):
+    story.lab.apply(json.dumps(service("wishful", OTHER)))
+    story.address_of("wishful", OTHER)
+    story.cause_is(OTHER, "")
+    story.patch("service", "wishful", {"loadBalancerIP": ADDRESS})
+    assert SERVICE in story.cause_is("wishful", "addressInUse")["seen"]
+    story.delete("wishful")
+
+
+def test_why_looks_at_all_who_share_an_address(story):
+    shared = "192.168.122.113"
+    for name, port, selector in (("one", 80, APP), ("two", 81, "nobody")):
+        body = service(name, shared, annotations={"metallb.io/allow-shared-ip": "x"})
+        body["spec"]["ports"][0]["port"] = port
+        body["spec"]["selector"] = {"app": selector}
+        story.lab.apply(json.dumps(body))
+    report = story.cause_is(shared, "noEndpoint")
+    assert (report["address"], report["namespace"], report["name"]) == (shared, "default", "two")
+    story.patch("service", "two", {"selector": {"app": APP}})
+    assert {one["name"] for one in story.cause_is(shared, "")["checks"]} == {"one", "two"}
+    for name in ("one", "two"):
+        story.delete(name)
+
+
+def test_what_may_not_be_read_is_unknown_and_no_all_clear(story, tmp_path):
+    """An account that may read Services and pods, and nothing else."""
+    lab = story.lab
+    lab.kubectl("create", "serviceaccount", "little", "-n", NAMESPACE)
+    lab.kubectl("create", "clusterrole", "little", "--verb=get,list", "--resource=services,pods")
+    lab.kubectl("create", "clusterrolebinding", "little", "--clusterrole=little",
+                f"--serviceaccount={NAMESPACE}:little")
+    config = yaml.safe_load(open(lab.control_plane.admin_kubeconfig))
+    config["users"][0]["user"] = {"token": lab.kubectl("create", "token", "little", "-n", NAMESPACE).strip()}
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+
+    report = story.report("why", ADDRESS, status=CLUSTER, kubeconfig=file)
+    assert report["cause"] == "" and not report["complete"]
+    assert "Nothing is wrong that the API shows" not in story.stentor("why", ADDRESS, status=CLUSTER, kubeconfig=file)
+    assert story.stentor("what-if", "node", story.order[2], "gone", status=CLUSTER, kubeconfig=file) == ""
+    assert "cannot read" in story.errors
+    assert "Pools are not known" in story.stentor("status", kubeconfig=file)
+    for kind in ("clusterrolebinding", "clusterrole"):
+        lab.kubectl("delete", kind, "little")
 
 
 def test_why_names_what_keeps_a_client_from_the_pod(story):
@@ -172,6 +225,30 @@ def test_why_names_what_keeps_a_client_from_the_pod(story):
     story.apply_manifest()
     story.cause_is(ADDRESS, "")
     story.speaker_is(ADDRESS, story.order[0])
+
+
+def test_why_names_a_webhook_that_refuses(story):
+    """Nobody answers for the Service of the shipped webhooks here: the API server refuses what they are to admit."""
+    lab = story.lab
+    [hooks] = shipped("ValidatingWebhookConfiguration")
+    lab.kubectl("delete", "l2advertisements", "--all", "-n", NAMESPACE)
+    story.cause_is(ADDRESS, "noAdvertisement")
+    lab.apply(json.dumps(hooks))
+    try:
+        made = json.dumps(advertisement("l2adver", ipAddressPools=[POOL]))
+
+        def refused():
+            done = subprocess.run([*map(str, lab.kubectl_command()), "apply", "--dry-run=server", "-f", "-"], input=made,
+                                  capture_output=True, text=True, timeout=60)
+            return done.returncode and "failed calling webhook" in done.stderr
+        wait_for(refused, SOON, "the API server refuses an L2Advertisement")
+        report = story.cause_is(ADDRESS, "webhookRefused")
+        assert "l2advertisement" in report["seen"] and "metallb-webhook-service" in report["seen"]
+    finally:
+        lab.kubectl("delete", "validatingwebhookconfiguration", hooks["metadata"]["name"])
+    wait_for(lambda: not refused(), SOON, "the API server does without the webhooks")
+    story.apply_manifest()
+    story.cause_is(ADDRESS, "")
 
 
 def test_why_names_the_service_proxy(story):
@@ -204,6 +281,20 @@ def test_what_if_tells_what_then_happens(story):
     story.speaker_is(ADDRESS, gone)
 
 
+def test_why_names_a_speaker_that_is_down(story):
+    """A node that died, which alone may announce; Kubernetes takes it for dead after 40 s."""
+    only = story.order[0]
+    story.lab.apply(json.dumps(advertisement("l2adver", ipAddressPools=[POOL], nodeSelectors=[
+        {"matchLabels": {"kubernetes.io/hostname": only}}])))
+    story.lab.kubectl("delete", "l2advertisements", "-n", NAMESPACE, "--field-selector=metadata.name!=l2adver")
+    story.lab.kill_node(only)
+    assert only in story.cause_is(ADDRESS, "speakerDown", deadline=6 * SOON)["seen"]
+    story.lab.revive_node(only)
+    story.lab.kubectl("delete", "l2advertisements", "--all", "-n", NAMESPACE)
+    story.apply_manifest()
+    story.cause_is(ADDRESS, "", deadline=3 * SOON)
+
+
 def test_what_was_converted_can_be_applied(story):
     converted = story.stentor("convert", "-f", "-", input=LEGACY)
     story.lab.kubectl("apply", "--dry-run=server", "-f", "-", input=converted)
@@ -227,6 +318,15 @@ def test_what_cannot_be_used_is_one_clear_line(story):
         assert story.stentor(*arguments, status=status) == ""
         lines = [line for line in story.errors.splitlines() if not line.startswith("error: exit status")]
         assert len(lines) == 1 and word in lines[0], (arguments, story.errors)
+
+
+def test_output_that_cannot_be_written_is_an_error(story):
+    for arguments in (["status", "-o", "yaml"], ["completion", "bash"]):
+        environment = {**os.environ, "KUBECONFIG": str(story.lab.control_plane.admin_kubeconfig)}
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(["ip", "netns", "exec", story.lab.network.control, bin_folder() / "kubectl-stentor",
+                                   *arguments], env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == USAGE and "standard output" in done.stderr, done
 
 
 def test_kubectl_completes_and_lists_it(story):

@@ -5,6 +5,7 @@
 /// A small cluster as the API shows it: three nodes with speakers, a pool of three addresses, one
 /// Service that has one of them and is announced. Tests break it.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,14 @@ inline nlohmann::json MakePod(const std::string& component, const std::string& n
            {{"namespace", kNamespace},
             {"name", StrCat(component, "-", node)},
             {"labels", {{"app", "metallb"}, {"component", component}}}}},
-          {"spec", {{"nodeName", node}, {"containers", {{{"args", {"--port=7472"}}}}}}},
+          {"spec",
+           {{"nodeName", node},
+            {"containers",
+             {{{"args", {"--port=7472"}},
+               {"env",
+                {{{"name", "METALLB_ML_BIND_ADDR"},
+                  {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}},
+                 {{"name", "METALLB_ML_LABELS"}, {"value", "component=speaker"}}}}}}}}},
           {"status",
            {{"phase", "Running"}, {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
 }
@@ -52,6 +60,16 @@ inline nlohmann::json MakeState(const std::string& name, const std::string& cond
       {"status",
        {{"result", "Valid"},
         {"conditions", {{{"type", condition}, {"status", "True"}, {"reason", "Reconciled"}}}}}}};
+}
+
+inline nlohmann::json MakeSlice(const std::string& service, std::vector<std::string> nodes) {
+  nlohmann::json slice{{"metadata", Meta("default", StrCat(service, "-1"))},
+                       {"endpoints", nlohmann::json::array()}};
+  slice["metadata"]["labels"] = {{"kubernetes.io/service-name", service}};
+  for (const std::string& node : nodes) {
+    slice["endpoints"].push_back({{"nodeName", node}, {"conditions", {{"ready", true}}}});
+  }
+  return slice;
 }
 
 inline nlohmann::json MakeL2Status(const std::string& service, const std::string& node) {
@@ -88,17 +106,28 @@ struct Cluster {
 
   [[nodiscard]] Snapshot Read() const {
     Snapshot snapshot(kNamespace);
-    const auto add = [&snapshot](Resource resource, const std::vector<nlohmann::json>& objects) {
+    snapshot.wanted = wanted;
+    const auto add = [&](Resource resource, const std::vector<nlohmann::json>& objects) {
+      if (refused.contains(resource)) {
+        return snapshot.Refuse(resource, absl::PermissionDeniedError("forbidden"));
+      }
+      if (absent.contains(resource)) {
+        return snapshot.Refuse(resource, absl::NotFoundError("no such kind"));
+      }
       for (const nlohmann::json& object : objects) {
         snapshot.Add(resource, object);
       }
+      snapshot.Done(resource);
     };
+    add(Resource::kPods, pods);
+    add(Resource::kConfigMap, config_maps);
+    add(Resource::kWebhooks, webhooks);
+    add(Resource::kAddressPools, address_pools);
     add(Resource::kServices, services);
     add(Resource::kNodes, nodes);
     add(Resource::kNamespaces, namespaces);
     add(Resource::kPools, pools);
     add(Resource::kAdvertisements, advertisements);
-    add(Resource::kPods, pods);
     add(Resource::kStatuses, statuses);
     add(Resource::kStates, states);
     add(Resource::kSlices, slices);
@@ -120,6 +149,12 @@ struct Cluster {
   std::vector<nlohmann::json> states;
   std::vector<nlohmann::json> slices;
   std::vector<nlohmann::json> events;
+  std::vector<nlohmann::json> address_pools;
+  std::vector<nlohmann::json> config_maps;
+  std::vector<nlohmann::json> webhooks;
+  std::set<Resource> refused;  ///< Answered 403.
+  std::set<Resource> absent;   ///< Answered 404.
+  std::set<Snapshot::ObjectId> wanted;
 };
 
 }  // namespace stentor::cli

@@ -103,6 +103,36 @@ TEST_CASE("explain says why no election is held", "[cli]") {
   }
 }
 
+TEST_CASE("explain says what is not known", "[cli]") {
+  struct Case {
+    const char* name;
+    Resource refused;
+    const char* part;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"slices", Resource::kSlices, "Endpoints:        unknown"},
+      {"slices: no election", Resource::kSlices, "Election:         not known: cannot read"},
+      {"pods: the class", Resource::kPods, "Why:              not known: cannot read pods"},
+      {"nodes", Resource::kNodes, "Election:         not known: cannot read nodes"},
+      {"pools", Resource::kPools, "Why:              not known: cannot read ipaddresspools"},
+      {"statuses", Resource::kStatuses, "Announced by:     unknown"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Cluster cluster;
+    cluster.refused = {c.refused};
+    const std::string text = ToText(Explain(cluster));
+    INFO(text);
+    CHECK(text.find(c.part) != std::string::npos);
+  }
+}
+
+TEST_CASE("explain says why a Service has one family only", "[cli]") {
+  Cluster cluster;
+  cluster.services[0]["spec"]["clusterIPs"] = {"10.0.0.1", "2001:db8:1::1"};
+  cluster.services[0]["spec"]["ipFamilyPolicy"] = "PreferDualStack";
+  CHECK(Explain(cluster).address_reason.starts_with("it has one family only: "));
+}
+
 TEST_CASE("explain ranks by preference, then by the election's hash", "[cli]") {
   Cluster cluster;
   cluster.advertisements[0]["spec"]["preferredNodeSelectors"] = {

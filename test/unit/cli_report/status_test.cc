@@ -69,8 +69,8 @@ TEST_CASE("status says what is wrong with a Service", "[cli]") {
   const StatusReport report = MakeStatus(cluster.Read());
   CHECK(Problems(report) ==
         std::vector<std::string>{"announced by nobody", "its address is of no pool",
-                                 "its address is another Service's", "no address yet",
-                                 "announced by 2 nodes", "no address: AddressInUse"});
+                                 "announced by nobody", "no address: NoAvailableAddress",
+                                 "may not keep its address", "no address: AddressInUse"});
   CHECK(report.others == 1);
   CHECK(Has(ToText(report), "1 Service of another load-balancer class left out."));
   CHECK(Has(ToText(report), "`kubectl stentor why NAMESPACE/NAME` says what to do"));
@@ -86,31 +86,76 @@ TEST_CASE("status tells what needs attention", "[cli]") {
        {"status", "True"},
        {"reason", "Withheld"},
        {"message", "192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0"}});
-  cluster.states[1]["status"]["conditions"][0] = {{"type", "configReconcilerValid"},
-                                                  {"status", "False"},
-                                                  {"reason", "ConfigurationError"},
-                                                  {"message", "configuration error: z"}};
-  Snapshot snapshot = cluster.Read();
-  snapshot.Refuse(Resource::kNamespaces, absl::PermissionDeniedError("forbidden"));
-  snapshot.Refuse(Resource::kAddressPools, absl::NotFoundError("no such kind"));
-  const StatusReport report = MakeStatus(snapshot);
-  CHECK(report.notices ==
-        std::vector<StatusReport::Notice>{
-            {"API", "cannot read namespaces: forbidden"},
-            {"speaker-node-2", "is not running and ready on node-2"},
-            {"node-3", "has no speaker pod"},
-            {"speaker-node-1", "Withheld: 192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0"},
-            {"speaker-node-2", "ConfigurationError: configuration error: z"}});
+  // node-2's speaker does not run: what it said is not of now.
+  for (const std::size_t i : {0U, 1U}) {
+    cluster.states[i]["status"]["conditions"][0] = {{"type", "configReconcilerValid"},
+                                                    {"status", "False"},
+                                                    {"reason", "ConfigurationError"},
+                                                    {"message", "configuration error: z"}};
+  }
+  cluster.refused = {Resource::kNamespaces};
+  cluster.absent = {Resource::kAddressPools};
+  const StatusReport report = MakeStatus(cluster.Read());
+  CHECK(
+      report.notices ==
+      std::vector<StatusReport::Notice>{
+          {"API", "cannot read namespaces: forbidden"},
+          {"speaker-node-2", "is not running and ready on node-2"},
+          {"node-3", "has no speaker pod"},
+          {"speaker-node-1", "ConfigurationError: configuration error: z"},
+          {"speaker-node-1", "Withheld: 192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0"}});
 }
 
 TEST_CASE("status of an empty cluster", "[cli]") {
   Snapshot snapshot(kNamespace);
+  for (const Resource resource : kAlways) {
+    snapshot.Done(resource);
+  }
+  snapshot.Done(Resource::kConfigMap);
   snapshot.Finish();
   CHECK(ToText(MakeStatus(snapshot)) ==
         "There are no pools.\n\nThere are no Services of type LoadBalancer to serve.\n\n"
         "There are no pods of controller or speakers.\n\n"
         "NEEDS-ATTENTION   WHAT\n"
         "controller        no pod of it is in namespace metallb-system\n");
+}
+
+TEST_CASE("status says what is not known", "[cli]") {
+  Cluster cluster;
+  cluster.refused = {Resource::kServices, Resource::kPools, Resource::kPods, Resource::kStatuses,
+                     Resource::kConfigMap};
+  const StatusReport report = MakeStatus(cluster.Read());
+  CHECK(
+      ToText(report).starts_with("Pools are not known.\n\nServices are not known.\n\n"
+                                 "Pods of controller and speakers are not known.\n\n"
+                                 "NEEDS-ATTENTION   WHAT\n"));
+  CHECK(report.notices.size() == 5);  // what could not be read, and nothing that would follow
+  CHECK(ToJson(report)["known"]["pools"] == false);
+}
+
+TEST_CASE("status does not say that nobody announces where it can't know", "[cli]") {
+  Cluster cluster;
+  cluster.statuses.clear();
+  cluster.services.push_back(MakeService("waiting", ""));
+  cluster.refused = {Resource::kStatuses, Resource::kPools};
+  const StatusReport report = MakeStatus(cluster.Read());
+  CHECK(Problems(report) == std::vector<std::string>{"no address", ""});
+  CHECK(Has(ToText(report), "unknown"));
+}
+
+TEST_CASE("status can be looked at whatever others have written", "[cli]") {
+  Cluster cluster;
+  cluster.states[0]["status"]["conditions"].push_back({{"type", "stentor.io/NodeTraps"},
+                                                       {"status", "True"},
+                                                       {"reason", "x"},
+                                                       {"message",
+                                                        "\x1b]0;title\x07 \xc2\x9b"
+                                                        "31m \xe2\x80\xae"
+                                                        "abc"}});
+  const std::string text = ToText(MakeStatus(cluster.Read()));
+  INFO(text);
+  CHECK(Has(text, "\\x1b]0;title\\x07 \\x9b31m \\u202eabc"));
+  CHECK(text.find('\x1b') == std::string::npos);
 }
 
 TEST_CASE("Objects that can't be read are told, and do not stop the rest", "[cli]") {
@@ -122,7 +167,8 @@ TEST_CASE("Objects that can't be read are told, and do not stop the rest", "[cli
   cluster.pods.push_back({{"metadata", "x"}});
   const StatusReport report = MakeStatus(cluster.Read());
   CHECK(report.services.size() == 1);
-  CHECK(report.notices.size() == 2);
+  // The Service, the pool, and that no program takes a configuration with it.
+  CHECK(report.notices.size() == 3);
 }
 
 }  // namespace stentor::cli

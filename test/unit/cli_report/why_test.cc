@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/report/why.h"
 
+#include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,33 @@ void SetTraps(Cluster& c, const char* reason, const char* message) {
                                                  {"status", "True"},
                                                  {"reason", reason},
                                                  {"message", message}});
+}
+
+void AddConflict(json& state, const char* message) {
+  state["status"]["conditions"].push_back({{"type", "stentor.io/AddressConflict"},
+                                           {"status", "True"},
+                                           {"reason", "AnnouncedNevertheless"},
+                                           {"message", message}});
+}
+
+json AnnounceFailed(const char* host, const char* time) {
+  return {{"involvedObject", {{"namespace", "default"}, {"name", "web"}}},
+          {"source", {{"host", host}}},
+          {"lastTimestamp", time},
+          {"reason", "announceFailed"},
+          {"message", "the interfaces specified by LB IP \"192.0.2.10\" doesn't exist"}};
+}
+
+json Webhook(const char* policy) {
+  return {{"metadata", {{"name", "metallb-webhook-configuration"}}},
+          {"webhooks",
+           {{{"name", "ipaddresspool.metallb.io"},
+             {"failurePolicy", policy},
+             {"clientConfig",
+              {{"service", {{"namespace", kNamespace}, {"name", "metallb-webhook-service"}}}}},
+             {"rules",
+              {{{"apiGroups", {"metallb.io"}},
+                {"resources", {"ipaddresspools", "l2advertisements"}}}}}}}}};
 }
 
 std::string Everything(const WhyReport& report) { return ToText(report); }
@@ -140,7 +169,85 @@ TEST_CASE("why names the first thing that is wrong", "[cli]") {
          TakeAddress(k);
          k.services[0]["spec"]["clusterIPs"] = {"None"};
        },
-       "noClusterIp", "no cluster address"},
+       "noClusterIp", "[None]"},
+      {"two cluster addresses are required, and there is one",
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.services[0]["spec"]["ipFamilyPolicy"] = "RequireDualStack";
+       },
+       "noClusterIp", "requires dual stack"},
+      {"asks for an address and shows another, since that is taken",
+       [](Cluster& k) {
+         k.services[0]["spec"]["loadBalancerIP"] = "192.0.2.11";
+         k.services.push_back(MakeService("other", "192.0.2.11"));
+       },
+       "addressInUse", "it has 192.0.2.10, and asks for 192.0.2.11"},
+      {"asks for an address that is free, and shows another",
+       [](Cluster& k) { k.services[0]["spec"]["loadBalancerIP"] = "192.0.2.11"; }, "notYet",
+       "it has 192.0.2.10, and asks for 192.0.2.11"},
+      {"asks for what can't be read, and shows an address",
+       [](Cluster& k) { k.services[0]["spec"]["loadBalancerIP"] = "web.example"; },
+       "requestInvalid", "it has 192.0.2.10"},
+      {"shows an address, and asks for another pool",
+       [](Cluster& k) {
+         k.services[0]["metadata"]["annotations"] = {{"metallb.io/address-pool", "second"}};
+         k.pools.push_back({{"metadata", Meta(kNamespace, "second")},
+                            {"spec", {{"addresses", {"198.51.100.0/28"}}}}});
+       },
+       "notYet", "is to get 198.51.100.0"},
+      {"another Service shows the same address, and comes first",
+       [](Cluster& k) { k.services.push_back(MakeService("also", "192.0.2.10")); }, "addressInUse",
+       "it may not keep its address"},
+      {"the pool excludes it meanwhile",
+       [](Cluster& k) {
+         k.pools[0]["spec"]["serviceAllocation"] = {{"namespaces", {"production"}}};
+       },
+       "poolSelectorExcludes", "it may not keep its address"},
+      {"no kind of pools",
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.absent = {Resource::kPools, Resource::kAdvertisements, Resource::kAddressPools};
+       },
+       "kindMissing", "no kind ipaddresspools.metallb.io"},
+      {"a pool that can't be decoded",
+       [](Cluster& k) { k.pools[0]["spec"]["addresses"] = 7; }, "configurationInvalid",
+       "IPAddressPool metallb-system/web"},
+      {"the only ConfigMap can't be read",
+       [](Cluster& k) {
+         k.pools.clear();
+         k.advertisements.clear();
+         k.config_maps = {{{"metadata", Meta(kNamespace, "config")},
+                           {"data", {{"config", "address-pools: 7"}}}}};
+       },
+       "configurationInvalid", "config"},
+      {"webhook refused: no pool",
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.pools.clear();
+         k.advertisements.clear();
+         k.webhooks = {Webhook("Fail")};
+       },
+       "webhookRefused", "no endpoint of Service metallb-system/metallb-webhook-service"},
+      {"webhook refused: no advertisement",
+       [](Cluster& k) {
+         k.advertisements.clear();
+         k.webhooks = {Webhook("Fail")};
+       },
+       "webhookRefused", "webhook metallb-webhook-configuration: ipaddresspool.metallb.io"},
+      {"a webhook that lets pass when it can't be called",
+       [](Cluster& k) {
+         k.advertisements.clear();
+         k.webhooks = {Webhook("Ignore")};
+       },
+       "noAdvertisement", "no L2Advertisement selects pool web"},
+      {"a webhook that is answered",
+       [](Cluster& k) {
+         k.advertisements.clear();
+         k.webhooks = {Webhook("Fail")};
+         k.slices.push_back(MakeSlice("metallb-webhook-service", {"node-3"}));
+         k.slices.back()["metadata"]["namespace"] = kNamespace;
+       },
+       "noAdvertisement", "no L2Advertisement selects pool web"},
       {"controller down",
        [](Cluster& k) {
          TakeAddress(k);
@@ -182,6 +289,43 @@ TEST_CASE("why names the first thing that is wrong", "[cli]") {
          k.advertisements[0]["spec"]["nodeSelectors"] = {{{"matchLabels", {{"name", "node-3"}}}}};
        },
        "noLocalEndpoint", "no ready endpoint is on node-3"},
+      {"Local, and the nodes with endpoints have no speaker",
+       [](Cluster& k) {
+         k.services[0]["spec"]["externalTrafficPolicy"] = "Local";
+         k.pods[0]["status"]["phase"] = "Failed";
+         k.pods[1]["status"]["phase"] = "Failed";
+       },
+       "speakerDown", "no speaker runs on node-1, node-2, which"},
+      {"the only node that may announce has no speaker, others are excluded",
+       [](Cluster& k) {
+         k.advertisements[0]["spec"]["nodeSelectors"] = {{{"matchLabels", {{"name", "node-2"}}}}};
+         k.pods[1]["status"]["phase"] = "Failed";
+         for (const int i : {0, 2}) {
+           k.nodes[static_cast<std::size_t>(i)]["metadata"]["labels"]
+                  ["node.kubernetes.io/exclude-from-external-load-balancers"] = "";
+         }
+       },
+       "speakerDown", "no speaker runs on node-2, which"},
+      {"a dead speaker comes before a label that is meant so",
+       [](Cluster& k) {
+         k.nodes[0]["metadata"]["labels"]
+                ["node.kubernetes.io/exclude-from-external-load-balancers"] = "";
+         k.nodes[1]["status"]["conditions"].push_back(
+             {{"type", "NetworkUnavailable"}, {"status", "True"}});
+         k.pods[2]["status"]["phase"] = "Failed";
+       },
+       "speakerDown", "no speaker runs on node-3, which"},
+      {"no network comes before a label that is meant so",
+       [](Cluster& k) {
+         k.nodes[0]["metadata"]["labels"]
+                ["node.kubernetes.io/exclude-from-external-load-balancers"] = "";
+         k.advertisements[0]["spec"]["nodeSelectors"] = {
+             {{"matchExpressions",
+               {{{"key", "name"}, {"operator", "In"}, {"values", {"node-1", "node-2"}}}}}}};
+         k.nodes[1]["status"]["conditions"].push_back(
+             {{"type", "NetworkUnavailable"}, {"status", "True"}});
+       },
+       "networkUnavailable", "node-2 is without network"},
       {"all nodes have the exclude label",
        [](Cluster& k) {
          for (json& node : k.nodes) {
@@ -231,12 +375,49 @@ TEST_CASE("why names the first thing that is wrong", "[cli]") {
       {"interface missing",
        [](Cluster& k) {
          k.statuses.clear();
-         k.events.push_back(
-             {{"involvedObject", {{"namespace", "default"}, {"name", "web"}}},
-              {"reason", "announceFailed"},
-              {"message", "the interfaces specified by LB IP \"192.0.2.10\" doesn't exist"}});
+         k.events.push_back(AnnounceFailed("node-1", "2026-01-02T03:04:05Z"));
        },
        "interfaceMissing", "the interfaces specified by LB IP"},
+      {"an interface is missing on a node that is not elected",
+       [](Cluster& k) {
+         k.statuses.clear();
+         k.events.push_back(AnnounceFailed("node-2", "2026-01-02T03:04:05Z"));
+       },
+       "notAnnounced", "node-1 should"},
+      {"an interface was missing, and is there again",
+       [](Cluster& k) {
+         k.statuses.clear();
+         k.events.push_back(AnnounceFailed("node-1", "2026-01-02T03:04:05Z"));
+         k.events.push_back(AnnounceFailed("node-1", "2026-01-02T03:05:05Z"));
+         k.events.back()["reason"] = "nodeAssigned";
+       },
+       "notAnnounced", "node-1 should"},
+      {"an interface went missing in the second in which the node was elected",
+       [](Cluster& k) {
+         k.statuses.clear();
+         k.events.push_back(AnnounceFailed("node-1", "2026-01-02T03:04:05Z"));
+         k.events.push_back(AnnounceFailed("node-1", "2026-01-02T03:04:05Z"));
+         k.events.back()["reason"] = "nodeAssigned";
+       },
+       "interfaceMissing", "the interfaces specified by LB IP"},
+      {"a controller that ended refused the configuration",
+       [](Cluster& k) {
+         k.states[3]["status"]["conditions"][0]["status"] = "False";
+         k.pods[3]["status"]["phase"] = "Failed";
+       },
+       "", ""},
+      {"a speaker that ended saw a foreign owner",
+       [](Cluster& k) {
+         AddConflict(k.states[1], "192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0");
+         k.pods[1]["status"]["phase"] = "Failed";
+       },
+       "", ""},
+      {"a speaker that ended has left its ServiceL2Status, another announces",
+       [](Cluster& k) {
+         k.statuses.push_back(MakeL2Status("web", "node-2"));
+         k.pods[1]["status"]["phase"] = "Failed";
+       },
+       "", ""},
       {"the elected speaker refuses the configuration",
        [](Cluster& k) {
          k.statuses.clear();
@@ -309,19 +490,195 @@ TEST_CASE("why finds the Service of an address", "[cli]") {
   }
 }
 
-TEST_CASE("why goes on past what it may not read, and says so", "[cli]") {
+TEST_CASE("why asks of an address only what is about it", "[cli]") {
   Cluster cluster;
-  cluster.slices.clear();
-  cluster.pods.clear();
-  cluster.statuses.clear();
-  Snapshot snapshot = cluster.Read();
-  for (const Resource resource : {Resource::kSlices, Resource::kPods, Resource::kStatuses}) {
-    snapshot.Refuse(resource, absl::PermissionDeniedError("forbidden"));
+  cluster.services[0]["spec"]["loadBalancerIP"] = "192.0.2.11";
+  cluster.services[0]["status"]["loadBalancer"]["ingress"] = {{{"ip", "192.0.2.10"}}};
+  const auto cause_of = [&cluster](const char* address) {
+    const WhyReport report =
+        Why(cluster.Read(), {.address = net::IpAddress::Parse(address), .service = {}});
+    INFO(Everything(report));
+    return report.cause() == nullptr ? "" : report.cause()->cause;
+  };
+  SECTION("the one that is shown works, the one that is asked for does not yet") {
+    CHECK(cause_of("192.0.2.11") == "notYet");
+    CHECK(cause_of("192.0.2.10") == "");
   }
-  const WhyReport report = Why(snapshot, {.service = {"default", "web"}});
+  SECTION("a conflict is of one of two addresses") {
+    cluster.services[0]["spec"] = MakeService("web", "")["spec"];
+    cluster.services[0]["spec"]["clusterIPs"] = {"10.0.0.1", "2001:db8:1::1"};
+    cluster.services[0]["spec"]["ipFamilyPolicy"] = "RequireDualStack";
+    cluster.services[0]["status"]["loadBalancer"]["ingress"] = {{{"ip", "192.0.2.10"}},
+                                                                {{"ip", "2001:db8::10"}}};
+    cluster.pools[0]["spec"]["addresses"].push_back("2001:db8::10-2001:db8::12");
+    AddConflict(cluster.states[0], "2001:db8::10 is also claimed by 02:00:00:00:00:01 on eth0");
+    CHECK(cause_of("2001:db8::10") == "foreignOwner");
+    CHECK(cause_of("192.0.2.10") == "");
+  }
+}
+
+TEST_CASE("why looks at all Services that share an address", "[cli]") {
+  Cluster cluster;
+  cluster.services.push_back(MakeService("api", "192.0.2.10"));
+  cluster.services[1]["spec"]["ports"][0]["port"] = 443;
+  for (json& service : cluster.services) {
+    service["metadata"]["annotations"] = {{"metallb.io/allow-shared-ip", "x"}};
+  }
+  cluster.statuses.push_back(MakeL2Status("api", Cluster::kElected));
+  const WhyQuestion question{.address = net::IpAddress::Parse("192.0.2.10"), .service = {}};
+  SECTION("all is well") {
+    cluster.slices.push_back(MakeSlice("api", {"node-1"}));
+    const WhyReport report = Why(cluster.Read(), question);
+    INFO(Everything(report));
+    CHECK(report.cause() == nullptr);
+    CHECK(report.subject == "192.0.2.10 (Services default/api, default/web)");
+    CHECK(Everything(report).find("default/web   endpoints") != std::string::npos);
+  }
+  SECTION("the second one has no endpoint") {
+    cluster.slices[0]["metadata"]["labels"]["kubernetes.io/service-name"] = "api";
+    const WhyReport report = Why(cluster.Read(), question);
+    INFO(Everything(report));
+    REQUIRE(report.cause() != nullptr);
+    CHECK(report.cause()->cause == "noEndpoint");
+    const auto object = ToJson(report);
+    CHECK(object["address"] == "192.0.2.10");
+    CHECK(object["namespace"] == "default");
+    CHECK(object["name"] == "web");
+  }
+}
+
+TEST_CASE("why takes what it could not read for unknown, never for a cause", "[cli]") {
+  struct Case {
+    const char* name;
+    Resource refused;
+    std::function<void(Cluster&)> also;
+    const char* check;  // that is unknown then
+  };
+  const auto nothing = [](Cluster&) {};
+  const auto c = GENERATE_COPY(values<Case>({
+      {"Services", Resource::kServices, nothing, "Service"},
+      {"pools", Resource::kPools, nothing, "configuration"},
+      {"advertisements", Resource::kAdvertisements, nothing, "configuration"},
+      {"AddressPools, of which the address may be", Resource::kAddressPools,
+       [](Cluster& k) { k.pools[0]["spec"]["addresses"] = {"198.51.100.0/28"}; }, "pool"},
+      {"the ConfigMap, of which the address may be", Resource::kConfigMap,
+       [](Cluster& k) { k.pools[0]["spec"]["addresses"] = {"198.51.100.0/28"}; }, "pool"},
+      {"the ConfigMap, and there are no pools", Resource::kConfigMap,
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.pools.clear();
+         k.advertisements.clear();
+       },
+       "configuration"},
+      {"pools, and it has no address", Resource::kPools, TakeAddress, "address"},
+      {"namespaces, by which pools select", Resource::kNamespaces,
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.pools[0]["spec"]["serviceAllocation"] = {
+             {"namespaceSelectors", {{{"matchLabels", {{"team", "a"}}}}}}};
+       },
+       "address"},
+      {"nodes", Resource::kNodes, nothing, "candidates"},
+      {"pods", Resource::kPods, nothing, "candidates"},
+      {"pods: the class is not known", Resource::kPods,
+       [](Cluster& k) { k.services[0]["spec"]["loadBalancerClass"] = "a/b"; }, "Service"},
+      {"pods: whether a controller runs is not known", Resource::kPods, TakeAddress, "address"},
+      {"pods: who saw a conflict may have ended", Resource::kPods,
+       [](Cluster& k) {
+         AddConflict(k.states[1], "192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0");
+       },
+       "other hosts"},
+      {"pods: one of two announcers may have ended", Resource::kPods,
+       [](Cluster& k) { k.statuses.push_back(MakeL2Status("web", "node-2")); }, "announcement"},
+      {"slices", Resource::kSlices, nothing, "endpoints"},
+      {"statuses", Resource::kStatuses, nothing, "announcement"},
+      {"states", Resource::kStates, nothing, "other hosts"},
+      {"states: the proxy", Resource::kStates, nothing, "node"},
+      {"more conflicts than are named", Resource::kEvents,
+       [](Cluster& k) {
+         AddConflict(k.states[1],
+                     "192.0.2.1 is also claimed by 02:00:00:00:00:01 on eth0; and 1 more");
+       },
+       "other hosts"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Cluster cluster;
+    c.also(cluster);
+    cluster.refused = {c.refused};
+    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+    INFO(Everything(report));
+    CHECK(report.cause() == nullptr);
+    CHECK(report.AnyUnknown());
+    CHECK(std::ranges::any_of(report.checks, [&c](const Check& check) {
+      return check.what == c.check && check.state == Check::State::kUnknown;
+    }));
+    CHECK(Everything(report).find("Nothing is wrong that the API shows") == std::string::npos);
+    CHECK(ToJson(report)["complete"] == false);
+  }
+}
+
+TEST_CASE("A Service that was asked for by name is known not to be there", "[cli]") {
+  Cluster cluster;
+  cluster.refused = {Resource::kServices};
+  const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}, .not_found = true});
+  REQUIRE(report.cause() != nullptr);
+  CHECK(report.cause()->cause == "noService");
+}
+
+TEST_CASE("Kinds that an older API server does not have are no news", "[cli]") {
+  Cluster cluster;
+  cluster.absent = {Resource::kStatuses, Resource::kStates, Resource::kAddressPools,
+                    Resource::kConfigMap};
+  cluster.statuses.clear();
+  const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+  INFO(Everything(report));
   CHECK(report.cause() == nullptr);
-  CHECK(std::ranges::count(report.checks, Check::State::kUnknown, &Check::state) == 3);
-  CHECK(Everything(report).find("unknown   endpoints") != std::string::npos);
+  CHECK_FALSE(report.AnyUnknown());
+  CHECK(Everything(report).find("no kind servicel2statuses.metallb.io") != std::string::npos);
+}
+
+TEST_CASE("Pods of older manifests say how their programs are started", "[cli]") {
+  Cluster cluster;
+  SECTION("without membership every node counts, and one that is not Ready yields") {
+    for (std::size_t i = 0; i < 3; ++i) {
+      cluster.pods[i]["spec"]["containers"][0].erase("env");
+    }
+    const Snapshot snapshot = cluster.Read();
+    CHECK_FALSE(snapshot.membership);
+    cluster.nodes[0]["status"]["conditions"][0]["status"] = "False";
+    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+    CHECK(Everything(report).find("node-2, node-3; the first is elected") != std::string::npos);
+  }
+  SECTION("by flags") {
+    cluster.pods[0]["spec"]["containers"][0] = {
+        {"args", {"--ml-bindaddr=$(IP)", "--ml-labels", "a=b"}}};
+    CHECK(cluster.Read().membership);
+    cluster.pods[0]["spec"]["containers"][0]["args"][0] = "--ml-bindaddr=";
+    cluster.pods.resize(1);
+    CHECK_FALSE(cluster.Read().membership);
+  }
+  SECTION("what a pod does not show is not taken for that it is not there") {
+    cluster.pods[0]["spec"]["containers"][0] = {{"name", "speaker"}};
+    cluster.pods.resize(1);
+    CHECK(cluster.Read().membership);
+    cluster.pods[0]["spec"]["containers"][0] = {{"args", {"-x"}}, {"envFrom", {{{"x", 1}}}}};
+    CHECK(cluster.Read().membership);
+  }
+  SECTION("the ConfigMap that they name") {
+    cluster.pods[3]["spec"]["containers"][0]["args"] = {"--config=old"};
+    const Snapshot snapshot = cluster.Read();
+    CHECK(snapshot.config_map == "old");
+    CHECK(RequestFor(Resource::kConfigMap, snapshot, std::nullopt).path ==
+          "/api/v1/namespaces/metallb-system/configmaps/old");
+    // One that is meant is an error where it can't be read; one that is left behind is a remark.
+    cluster.config_maps = {
+        {{"metadata", Meta(kNamespace, "old")}, {"data", {{"config", "address-pools: 7"}}}}};
+    CHECK_FALSE(cluster.Read().config.ok());
+    cluster.pods[3]["spec"]["containers"][0]["args"] = {"--port=1"};
+    const Snapshot left_behind = cluster.Read();
+    REQUIRE(left_behind.config.ok());
+    CHECK(left_behind.config->remarks.size() == 1);
+  }
 }
 
 }  // namespace stentor::cli
