@@ -157,6 +157,10 @@ int RunWhy(const Options& options) {
       snapshot.Add(Resource::kServices, *object);
     }
     question.not_found = absl::IsNotFound(object.status());
+    if (!question.not_found && snapshot.Find(question.service) == nullptr) {
+      snapshot.Refuse(Resource::kServices,
+                      object.ok() ? absl::DataLossError("it can't be decoded") : object.status());
+    }
   }
   for (const model::Service* service : ServicesOf(snapshot, question)) {
     ReadMore(reader, snapshot, std::array{Resource::kSlices, Resource::kEvents}, service->key);

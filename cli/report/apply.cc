@@ -69,6 +69,12 @@ json Applied(const json& live, const json& document) {
   constexpr const char* kLast = "kubectl.kubernetes.io/last-applied-configuration";
   json wanted = document;
   wanted.erase("status");
+  // kubectl always finds annotations in it, its own: only those that are named go.
+  if (const auto metadata = wanted.find("metadata");
+      metadata != wanted.end() && metadata->is_object() &&
+      !Member(*metadata, "annotations").is_object()) {
+    (*metadata)["annotations"] = json::object();
+  }
   json patch = wanted;
   const json& annotations = Member(Member(live, "metadata"), "annotations");
   if (auto last = kube::ParseJson(TextMember(annotations, kLast)); last.ok() && last->is_object()) {
@@ -116,6 +122,8 @@ class Applier {
     if (const auto live = snapshot_.live.find({kind.resource, *key});
         live != snapshot_.live.end()) {
       object = Applied(live->second, object);
+    } else {
+      object.erase("status");  // what is new has none
     }
     switch (kind.resource) {
       case Resource::kPools:

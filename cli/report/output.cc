@@ -98,10 +98,19 @@ bool IsPlain(std::string_view text) {
 }
 
 std::string Dump(const ordered_json& json, int indent) {
-  std::string plain = json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
-  return PrintableLines(plain) == plain
-             ? plain
-             : json.dump(indent, ' ', true, ordered_json::error_handler_t::replace);
+  const std::string plain = json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
+  // Not nlohmann's ensure_ascii: of what is beyond 16 bits it makes pairs, which YAML doesn't know.
+  std::string out;
+  for (std::string_view rest = plain; !rest.empty();) {
+    const CodePoint first = FirstOf(rest);
+    if (first.value == '\n' || IsHarmless(first.value) || first.value > 0xffffU) {
+      out += rest.substr(0, first.octets);
+    } else {
+      out += Escape(first.value, 4);
+    }
+    rest.remove_prefix(first.octets);
+  }
+  return out;
 }
 
 std::string Scalar(const ordered_json& json) {

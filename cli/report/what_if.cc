@@ -146,6 +146,12 @@ void NoteUnknown(const Snapshot& snapshot, WhatIfReport& report) {
     report.error = StrCat("there is no answer: cannot read ", ResourceName(report.unknown.front()));
     return;
   }
+  if (!snapshot.KnowsClass()) {
+    report.unknown.push_back(Resource::kPods);
+    report.error = StrCat("there is no answer: no pod of Stentor is in namespace ",
+                          snapshot.name_space, " (--stentor-namespace)");
+    return;
+  }
   for (const Resource resource : {Resource::kStatuses, Resource::kStates}) {
     if (!snapshot.Knows(resource) && !snapshot.Lacks(resource)) {
       report.unknown.push_back(resource);
@@ -189,6 +195,11 @@ WhatIfReport WhatIfNodeGone(const Snapshot& snapshot, std::string_view node) {
   NoteUnknown(snapshot, basis);
   if (!basis.error.empty()) {
     return basis;
+  }
+  if (!snapshot.config.ok()) {
+    return {.unknown = {Resource::kPools},
+            .error = StrCat("there is no answer: the configuration is not valid: ",
+                            std::string(snapshot.config.status().message()))};
   }
   Snapshot after = snapshot;
   if (std::erase_if(after.nodes, [node](const model::Node& n) { return n.name == node; }) == 0) {

@@ -238,7 +238,8 @@ bool WhyChecks::CheckAnnouncer() {
   if (winner != nullptr && *winner != announcer->node && knows_pods) {
     (void)Remark("announcement", StrCat(*winner,
                                         " comes first in the election: it has only just "
-                                        "changed, or that speaker leaves it to others"));
+                                        "changed, stays there by stentor.io/fail-back, or "
+                                        "that speaker leaves it to others"));
   }
   return true;
 }

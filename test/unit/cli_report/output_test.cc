@@ -84,4 +84,10 @@ TEST_CASE("What YAML could take for something else is quoted", "[cli]") {
   CHECK(*read == nlohmann::json(json));
 }
 
+TEST_CASE("What could steer a terminal is escaped in JSON and YAML as both have it", "[cli]") {
+  const nlohmann::ordered_json json{{"text", "😀\xe2\x80\xae\x7f\n"}};
+  CHECK(ToPrettyJson(json) == "{\n  \"text\": \"😀\\u202e\\u007f\\n\"\n}");
+  CHECK(ToYaml(json) == "text: \"😀\\u202e\\u007f\\n\"\n");
+}
+
 }  // namespace stentor::cli

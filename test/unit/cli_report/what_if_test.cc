@@ -91,6 +91,19 @@ TEST_CASE("what-if: a node is gone", "[cli]") {
     REQUIRE(report.changes.size() == 1);
     CHECK(report.changes[0].node_after == "node-3");
   }
+  SECTION("where no pod of Stentor is seen, there is no answer") {
+    cluster.pods.clear();
+    const WhatIfReport report = WhatIfNodeGone(cluster.Read(), "node-1");
+    CHECK_FALSE(report.error.empty());
+    CHECK(report.unknown == std::vector<Resource>{Resource::kPods});
+  }
+  SECTION("while the configuration is not valid, there is no answer") {
+    cluster.pools.push_back(cluster.pools[0]);
+    cluster.pools[1]["metadata"]["name"] = "again";
+    const WhatIfReport report = WhatIfNodeGone(cluster.Read(), "node-1");
+    CHECK_THAT(report.error, Catch::Contains("not valid"));
+    CHECK(report.unknown == std::vector<Resource>{Resource::kPools});
+  }
   SECTION("that does not exist") {
     CHECK(WhatIfNodeGone(cluster.Read(), "node-9").error == "there is no node node-9");
   }
@@ -180,6 +193,28 @@ TEST_CASE("what-if: objects are applied", "[cli]") {
     const WhatIfReport report = Apply(cluster, {service});
     REQUIRE(report.changes.size() == 1);
     CHECK(report.AnyLoss());
+  }
+  SECTION("annotations that no manifest has named stay") {
+    const json last{{"metadata", {{"name", "web"}, {"annotations", json::object()}}}};
+    cluster.services[0]["metadata"]["annotations"] = {
+        {"kubectl.kubernetes.io/last-applied-configuration", last.dump()},
+        {"metallb.io/loadBalancerIPs", "192.0.2.10"},
+        {"stays", "here"}};
+    cluster.pools[0]["spec"]["addresses"] = {"192.0.2.9-192.0.2.12"};
+    const json service{{"kind", "Service"},
+                       {"metadata", {{"name", "web"}}},
+                       {"spec", {{"externalTrafficPolicy", "Cluster"}}}};
+    const WhatIfReport report = Apply(cluster, {service, PoolDocument("192.0.2.11-192.0.2.12")});
+    REQUIRE(report.changes.size() == 1);
+    CHECK(report.changes[0].addresses_after.empty());  // it asks for one that is gone
+  }
+  SECTION("what a new Service says of its status is not believed") {
+    json foreign = MakeService("aaa", "192.0.2.10");
+    foreign["kind"] = "Service";
+    const WhatIfReport report = Apply(cluster, {foreign});
+    REQUIRE(report.changes.size() == 1);
+    CHECK(report.changes[0].service.name == "aaa");
+    CHECK(report.changes[0].addresses_after != std::vector<std::string>{"192.0.2.10"});
   }
   SECTION("a manifest that was exported, with its status, moves nothing") {
     json exported = cluster.services[0];
