@@ -204,6 +204,9 @@ absl::Status Claim(const PoolInput& input, Claimed& claimed) {
 bool Covers(const model::IpAddressPoolResource& newer, const model::AddressPoolResource& older) {
   Claimed claimed;
   for (const std::string& item : newer.addresses) {
+    if (net::IsRangeOfBothFamilies(item)) {
+      continue;  // gives no address
+    }
     const auto range = net::ParseAddressItem(item);
     if (!range.ok() || !claimed.Add(*range, newer.key.name).ok()) {
       return false;
@@ -211,7 +214,7 @@ bool Covers(const model::IpAddressPoolResource& newer, const model::AddressPoolR
   }
   return std::ranges::all_of(older.addresses, [&claimed](const std::string& item) {
     const auto range = net::ParseAddressItem(item);
-    return range.ok() && claimed.Covers(*range);
+    return net::IsRangeOfBothFamilies(item) || (range.ok() && claimed.Covers(*range));
   });
 }
 

@@ -80,6 +80,7 @@ class Members {
   void Leave();
 
   [[nodiscard]] bool Ready() const { return membership_.Ready(); }
+  [[nodiscard]] bool Returning() const { return membership_.Returning(); }
   [[nodiscard]] std::vector<Speaker> Speakers() const;
   [[nodiscard]] const Membership& membership() const noexcept { return membership_; }
   [[nodiscard]] const MemberTotals& totals() const noexcept { return totals_; }

@@ -140,7 +140,7 @@ absl::Status SpeakerApp::Start() {
     members_->SetYield(kYieldStarting, true);  // until everything is read
   }
   health_.Set(kEverythingRead, false);
-  health_.Set(kElectionsHeld, false, "other speakers are waited for");
+  health_.Set(kElectionsHeld, false);
   if (!flags_.pod_uid.empty()) {
     statuses_.SetOwner(flags_.pod_uid);
   }
@@ -279,8 +279,10 @@ void SpeakerApp::Reconcile() {
   reconciler_.SetSpeakers(members_ ? members_->Speakers() : std::vector<Speaker>(), ready);
   const std::vector<OwnershipChange> changes = reconciler_.Reconcile(context_.loop.Now());
   TellSegment();
-  if (ready) {
+  if (ready && !(members_ && members_->Returning())) {
     health_.Set(kElectionsHeld, true);
+  } else if (!ready) {
+    health_.Set(kElectionsHeld, false, "other speakers are waited for");
   }
   segment_.SetPaused(false);
   if (std::exchange(announce_again_, false)) {

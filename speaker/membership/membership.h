@@ -220,6 +220,9 @@ class Membership {
   /// living members claim (or has waited for that in vain) after its start or after a pause.
   [[nodiscard]] bool Ready() const noexcept { return phase_ == Phase::kReady; }
 
+  /// While it asks what is claimed, before it stops to yield: see SetLocalState().
+  [[nodiscard]] bool Returning() const noexcept { return return_until_.has_value(); }
+
   /// All living speakers by name, suspects included; this one too, unless it is leaving.
   [[nodiscard]] std::vector<AliveMember> AliveMembers() const;
 

@@ -455,6 +455,11 @@ void Membership::OnRelayedAnswer(TimePoint now, const Peer& from, const Body& bo
     ForgetClaims(now, peer, was_alive);
   }
   peer.relayed_at = now;
+  if (body.about && !std::exchange(peer.understands_claims, true)) {
+    // The helper before this one, of an older build, could not say so.
+    peer.session->latest.understands_claims = true;
+    ViewChanged(now, &peer, actions);
+  }
   if (note.incarnation >= peer.incarnation) {
     peer.incarnation = note.incarnation;
     SetYields(now, peer, note.yields, actions);

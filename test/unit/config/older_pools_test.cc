@@ -172,6 +172,13 @@ TEST_CASE("An AddressPool that was converted may still be there", "[config]") {
         Valid({.pools = {NewPoolOf("p", "192.0.2.0/24")}, .address_pools = {older}});
     CHECK(config.pools.size() == 1);
   }
+  SECTION("an item that gives no address may be in both") {
+    model::AddressPoolResource mixed = older;
+    mixed.addresses.emplace_back("192.0.2.1-2001:db8::1");
+    model::IpAddressPoolResource newer = NewPoolOf("p", "192.0.2.0/28");
+    newer.addresses.emplace_back("192.0.2.1-2001:db8::1");
+    CHECK(Valid({.pools = {newer}, .address_pools = {mixed}}).pools.size() == 1);
+  }
   SECTION("protocol bgp implies nothing") {
     const Config config = Valid({.pools = {NewPoolOf("p", "192.0.2.0/28")},
                                  .address_pools = {PoolOf("p", "bgp", "192.0.2.0/28")}});
