@@ -229,7 +229,7 @@ def main():
                 limits.extend(more)
         ask("one-by-one", "one_by_one_s", bench_one_by_one, options.one_by_one, options.trials)
         for count in options.services:
-            # What design.md asks of 1,000; more are for comparison, and may take longer in proportion.
+            # The goal is for 1,000; more are for comparison, and may take longer in proportion.
             scale = max(1, count / 1000)
             ask("burst", f"burst_{count}", bench_burst, count, options.trials, 0.5 * scale)
             ask("backlog", f"backlog_{count}", bench_backlog, count, options.trials)

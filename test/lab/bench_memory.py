@@ -23,7 +23,7 @@ from story import ADDRESS, APP, SERVICE, Story
 OPTIONS = Options(controller_manager_flags=("--kube-api-qps=2000", "--kube-api-burst=4000",
                                             "--concurrent-service-endpoint-syncs=20",
                                             "--concurrent-endpoint-syncs=20"))
-# MiB, of design.md: at most so much for the controller and for a speaker.
+# MiB: at most so much for the controller and for a speaker.
 GOALS = {1: (12, 10), 1000: (16, 14), 10000: (40, 40)}
 IDLE_GOAL = 0.2  # per cent of a core, for a speaker
 IDLE_SECONDS = 30

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "test/sim/claims/staying.h"
 #include "test/sim/membership/lan/bounds.h"
 #include "test/support/catch.h"
 #include "test/support/run_seed.h"
@@ -16,18 +17,6 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
-
-constexpr std::size_t kStaying = 20;
-
-void CheckWell(SimulatedLan& lan) {
-  if (!lan.Converged()) {
-    UNSCOPED_INFO(lan.Views());
-  }
-  CHECK(lan.Converged());
-  CHECK(lan.addresses().unanswered() == 0);
-  CHECK(lan.addresses().doubled() == 0);
-  CHECK(lan.false_deaths() == 0);
-}
 
 }  // namespace
 

@@ -157,4 +157,18 @@ struct Cluster {
   std::set<Snapshot::ObjectId> wanted;
 };
 
+/// The Service has no address.
+inline void TakeAddress(Cluster& c) {
+  c.services[0]["status"] = nlohmann::json::object();
+  c.statuses.clear();
+}
+
+/// A speaker says that others claim an address.
+inline void AddConflict(nlohmann::json& state, const char* message) {
+  state["status"]["conditions"].push_back({{"type", "stentor.io/AddressConflict"},
+                                           {"status", "True"},
+                                           {"reason", "AnnouncedNevertheless"},
+                                           {"message", message}});
+}
+
 }  // namespace stentor::cli

@@ -15,23 +15,11 @@ namespace {
 
 using nlohmann::json;
 
-void TakeAddress(Cluster& c) {
-  c.services[0]["status"] = json::object();
-  c.statuses.clear();
-}
-
 void SetTraps(Cluster& c, const char* reason, const char* message) {
   c.states[0]["status"]["conditions"].push_back({{"type", "stentor.io/NodeTraps"},
                                                  {"status", "True"},
                                                  {"reason", reason},
                                                  {"message", message}});
-}
-
-void AddConflict(json& state, const char* message) {
-  state["status"]["conditions"].push_back({{"type", "stentor.io/AddressConflict"},
-                                           {"status", "True"},
-                                           {"reason", "AnnouncedNevertheless"},
-                                           {"message", message}});
 }
 
 json AnnounceFailed(const char* host, const char* time) {
@@ -53,8 +41,6 @@ json Webhook(const char* policy) {
               {{{"apiGroups", {"metallb.io"}},
                 {"resources", {"ipaddresspools", "l2advertisements"}}}}}}}}};
 }
-
-std::string Everything(const WhyReport& report) { return ToText(report); }
 
 }  // namespace
 
@@ -449,7 +435,7 @@ TEST_CASE("why names the first thing that is wrong", "[cli]") {
     Cluster cluster;
     c.broken(cluster);
     const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
-    INFO(Everything(report));
+    INFO(ToText(report));
     const Check* const cause = report.cause();
     CHECK((cause == nullptr ? "" : cause->cause) == std::string(c.cause));
     if (cause != nullptr) {
@@ -457,227 +443,8 @@ TEST_CASE("why names the first thing that is wrong", "[cli]") {
       CHECK_FALSE(cause->remedy.empty());
       CHECK(ToJson(report)["cause"] == c.cause);
     } else {
-      CHECK(Everything(report).find("Nothing is wrong that the API shows") != std::string::npos);
+      CHECK(ToText(report).find("Nothing is wrong that the API shows") != std::string::npos);
     }
-  }
-}
-
-TEST_CASE("why finds the Service of an address", "[cli]") {
-  struct Case {
-    const char* name;
-    const char* address;
-    std::string subject;
-    std::string seen;  // of the cause
-  };
-  const auto c = GENERATE(values<Case>({
-      {"that has it", "192.0.2.10", "192.0.2.10 (Service default/web)", ""},
-      {"that asks for it", "198.51.100.7", "198.51.100.7 (Service default/wish)",
-       "it has no address"},
-      {"free in a pool", "192.0.2.12", "192.0.2.12", "pool web has it, and it is free"},
-      {"of no pool", "203.0.113.1", "203.0.113.1", "and no pool has it"},
-  }));
-  DYNAMIC_SECTION(c.name) {
-    Cluster cluster;
-    cluster.services.push_back(MakeService("wish", ""));
-    cluster.services[1]["spec"]["loadBalancerIP"] = "198.51.100.7";
-    const WhyReport report =
-        Why(cluster.Read(), {.address = net::IpAddress::Parse(c.address), .service = {}});
-    CHECK(report.subject == c.subject);
-    CHECK((report.cause() == nullptr) == c.seen.empty());
-    if (report.cause() != nullptr) {
-      CHECK(report.cause()->seen.find(c.seen) != std::string::npos);
-    }
-  }
-}
-
-TEST_CASE("why asks of an address only what is about it", "[cli]") {
-  Cluster cluster;
-  cluster.services[0]["spec"]["loadBalancerIP"] = "192.0.2.11";
-  cluster.services[0]["status"]["loadBalancer"]["ingress"] = {{{"ip", "192.0.2.10"}}};
-  const auto cause_of = [&cluster](const char* address) {
-    const WhyReport report =
-        Why(cluster.Read(), {.address = net::IpAddress::Parse(address), .service = {}});
-    INFO(Everything(report));
-    return report.cause() == nullptr ? "" : report.cause()->cause;
-  };
-  SECTION("the one that is shown works, the one that is asked for does not yet") {
-    CHECK(cause_of("192.0.2.11") == "notYet");
-    CHECK(cause_of("192.0.2.10") == "");
-  }
-  SECTION("a conflict is of one of two addresses") {
-    cluster.services[0]["spec"] = MakeService("web", "")["spec"];
-    cluster.services[0]["spec"]["clusterIPs"] = {"10.0.0.1", "2001:db8:1::1"};
-    cluster.services[0]["spec"]["ipFamilyPolicy"] = "RequireDualStack";
-    cluster.services[0]["status"]["loadBalancer"]["ingress"] = {{{"ip", "192.0.2.10"}},
-                                                                {{"ip", "2001:db8::10"}}};
-    cluster.pools[0]["spec"]["addresses"].push_back("2001:db8::10-2001:db8::12");
-    AddConflict(cluster.states[0], "2001:db8::10 is also claimed by 02:00:00:00:00:01 on eth0");
-    CHECK(cause_of("2001:db8::10") == "foreignOwner");
-    CHECK(cause_of("192.0.2.10") == "");
-  }
-}
-
-TEST_CASE("why looks at all Services that share an address", "[cli]") {
-  Cluster cluster;
-  cluster.services.push_back(MakeService("api", "192.0.2.10"));
-  cluster.services[1]["spec"]["ports"][0]["port"] = 443;
-  for (json& service : cluster.services) {
-    service["metadata"]["annotations"] = {{"metallb.io/allow-shared-ip", "x"}};
-  }
-  cluster.statuses.push_back(MakeL2Status("api", Cluster::kElected));
-  const WhyQuestion question{.address = net::IpAddress::Parse("192.0.2.10"), .service = {}};
-  SECTION("all is well") {
-    cluster.slices.push_back(MakeSlice("api", {"node-1"}));
-    const WhyReport report = Why(cluster.Read(), question);
-    INFO(Everything(report));
-    CHECK(report.cause() == nullptr);
-    CHECK(report.subject == "192.0.2.10 (Services default/api, default/web)");
-    CHECK(Everything(report).find("default/web   endpoints") != std::string::npos);
-  }
-  SECTION("the second one has no endpoint") {
-    cluster.slices[0]["metadata"]["labels"]["kubernetes.io/service-name"] = "api";
-    const WhyReport report = Why(cluster.Read(), question);
-    INFO(Everything(report));
-    REQUIRE(report.cause() != nullptr);
-    CHECK(report.cause()->cause == "noEndpoint");
-    const auto object = ToJson(report);
-    CHECK(object["address"] == "192.0.2.10");
-    CHECK(object["namespace"] == "default");
-    CHECK(object["name"] == "web");
-  }
-}
-
-TEST_CASE("why takes what it could not read for unknown, never for a cause", "[cli]") {
-  struct Case {
-    const char* name;
-    Resource refused;
-    std::function<void(Cluster&)> also;
-    const char* check;  // that is unknown then
-  };
-  const auto nothing = [](Cluster&) {};
-  const auto c = GENERATE_COPY(values<Case>({
-      {"Services", Resource::kServices, nothing, "Service"},
-      {"pools", Resource::kPools, nothing, "configuration"},
-      {"advertisements", Resource::kAdvertisements, nothing, "configuration"},
-      {"AddressPools, of which the address may be", Resource::kAddressPools,
-       [](Cluster& k) { k.pools[0]["spec"]["addresses"] = {"198.51.100.0/28"}; }, "pool"},
-      {"the ConfigMap, of which the address may be", Resource::kConfigMap,
-       [](Cluster& k) { k.pools[0]["spec"]["addresses"] = {"198.51.100.0/28"}; }, "pool"},
-      {"the ConfigMap, and there are no pools", Resource::kConfigMap,
-       [](Cluster& k) {
-         TakeAddress(k);
-         k.pools.clear();
-         k.advertisements.clear();
-       },
-       "configuration"},
-      {"pools, and it has no address", Resource::kPools, TakeAddress, "address"},
-      {"namespaces, by which pools select", Resource::kNamespaces,
-       [](Cluster& k) {
-         TakeAddress(k);
-         k.pools[0]["spec"]["serviceAllocation"] = {
-             {"namespaceSelectors", {{{"matchLabels", {{"team", "a"}}}}}}};
-       },
-       "address"},
-      {"nodes", Resource::kNodes, nothing, "candidates"},
-      {"pods", Resource::kPods, nothing, "candidates"},
-      {"pods: the class is not known", Resource::kPods,
-       [](Cluster& k) { k.services[0]["spec"]["loadBalancerClass"] = "a/b"; }, "Service"},
-      {"pods: whether a controller runs is not known", Resource::kPods, TakeAddress, "address"},
-      {"pods: who saw a conflict may have ended", Resource::kPods,
-       [](Cluster& k) {
-         AddConflict(k.states[1], "192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0");
-       },
-       "other hosts"},
-      {"pods: one of two announcers may have ended", Resource::kPods,
-       [](Cluster& k) { k.statuses.push_back(MakeL2Status("web", "node-2")); }, "announcement"},
-      {"slices", Resource::kSlices, nothing, "endpoints"},
-      {"statuses", Resource::kStatuses, nothing, "announcement"},
-      {"states", Resource::kStates, nothing, "other hosts"},
-      {"states: the proxy", Resource::kStates, nothing, "node"},
-      {"more conflicts than are named", Resource::kEvents,
-       [](Cluster& k) {
-         AddConflict(k.states[1],
-                     "192.0.2.1 is also claimed by 02:00:00:00:00:01 on eth0; and 1 more");
-       },
-       "other hosts"},
-  }));
-  DYNAMIC_SECTION(c.name) {
-    Cluster cluster;
-    c.also(cluster);
-    cluster.refused = {c.refused};
-    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
-    INFO(Everything(report));
-    CHECK(report.cause() == nullptr);
-    CHECK(report.AnyUnknown());
-    CHECK(std::ranges::any_of(report.checks, [&c](const Check& check) {
-      return check.what == c.check && check.state == Check::State::kUnknown;
-    }));
-    CHECK(Everything(report).find("Nothing is wrong that the API shows") == std::string::npos);
-    CHECK(ToJson(report)["complete"] == false);
-  }
-}
-
-TEST_CASE("A Service that was asked for by name is known not to be there", "[cli]") {
-  Cluster cluster;
-  cluster.refused = {Resource::kServices};
-  const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}, .not_found = true});
-  REQUIRE(report.cause() != nullptr);
-  CHECK(report.cause()->cause == "noService");
-}
-
-TEST_CASE("Kinds that an older API server does not have are no news", "[cli]") {
-  Cluster cluster;
-  cluster.absent = {Resource::kStatuses, Resource::kStates, Resource::kAddressPools,
-                    Resource::kConfigMap};
-  cluster.statuses.clear();
-  const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
-  INFO(Everything(report));
-  CHECK(report.cause() == nullptr);
-  CHECK_FALSE(report.AnyUnknown());
-  CHECK(Everything(report).find("no kind servicel2statuses.metallb.io") != std::string::npos);
-}
-
-TEST_CASE("Pods of older manifests say how their programs are started", "[cli]") {
-  Cluster cluster;
-  SECTION("without membership every node counts, and one that is not Ready yields") {
-    for (std::size_t i = 0; i < 3; ++i) {
-      cluster.pods[i]["spec"]["containers"][0].erase("env");
-    }
-    const Snapshot snapshot = cluster.Read();
-    CHECK_FALSE(snapshot.membership);
-    cluster.nodes[0]["status"]["conditions"][0]["status"] = "False";
-    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
-    CHECK(Everything(report).find("node-2, node-3; the first is elected") != std::string::npos);
-  }
-  SECTION("by flags") {
-    cluster.pods[0]["spec"]["containers"][0] = {
-        {"args", {"--ml-bindaddr=$(IP)", "--ml-labels", "a=b"}}};
-    CHECK(cluster.Read().membership);
-    cluster.pods[0]["spec"]["containers"][0]["args"][0] = "--ml-bindaddr=";
-    cluster.pods.resize(1);
-    CHECK_FALSE(cluster.Read().membership);
-  }
-  SECTION("what a pod does not show is not taken for that it is not there") {
-    cluster.pods[0]["spec"]["containers"][0] = {{"name", "speaker"}};
-    cluster.pods.resize(1);
-    CHECK(cluster.Read().membership);
-    cluster.pods[0]["spec"]["containers"][0] = {{"args", {"-x"}}, {"envFrom", {{{"x", 1}}}}};
-    CHECK(cluster.Read().membership);
-  }
-  SECTION("the ConfigMap that they name") {
-    cluster.pods[3]["spec"]["containers"][0]["args"] = {"--config=old"};
-    const Snapshot snapshot = cluster.Read();
-    CHECK(snapshot.config_map == "old");
-    CHECK(RequestFor(Resource::kConfigMap, snapshot, std::nullopt).path ==
-          "/api/v1/namespaces/metallb-system/configmaps/old");
-    // One that is meant is an error where it can't be read; one that is left behind is a remark.
-    cluster.config_maps = {
-        {{"metadata", Meta(kNamespace, "old")}, {"data", {{"config", "address-pools: 7"}}}}};
-    CHECK_FALSE(cluster.Read().config.ok());
-    cluster.pods[3]["spec"]["containers"][0]["args"] = {"--port=1"};
-    const Snapshot left_behind = cluster.Read();
-    REQUIRE(left_behind.config.ok());
-    CHECK(left_behind.config->remarks.size() == 1);
   }
 }
 

@@ -31,12 +31,8 @@ class Large {
   // Decides in a new view, and returns how many digests that took.
   std::uint64_t Spend() {
     const std::uint64_t before = elector.digests();
-    const ClusterFacts cluster{.nodes = world.nodes, .speakers = world.speakers};
-    const ServiceFacts service{.ingress = world.ingress,
-                               .labels = world.labels,
-                               .traffic_policy = world.policy,
-                               .endpoints = world.endpoints,
-                               .advertisements = world.ads};
+    const ClusterFacts cluster = world.Cluster();
+    const ServiceFacts service = world.Service();
     elector.SetView(cluster);
     winner = std::string(elector.Decide(service, ranking).winner);
     const Decision fresh = Elect(service, cluster, "node-0");

@@ -121,13 +121,10 @@ TEST_CASE("Elect: the tenant comes first, the others in their order", "[election
 TEST_CASE("What others claim can change within a view", "[elector]") {
   World world;
   world.ads = {Staying()};
-  const ServiceFacts service{.ingress = world.ingress,
-                             .labels = world.labels,
-                             .endpoints = world.endpoints,
-                             .advertisements = world.ads};
+  const ServiceFacts service = world.Service();
   Elector elector{"iris2"};
   Ranking ranking;
-  elector.SetView({.nodes = world.nodes, .speakers = world.speakers});
+  elector.SetView(world.Cluster());
   const Vote before = elector.Decide(service, ranking);
   REQUIRE(before.winner == "iris2");
   const std::uint64_t digests = elector.digests();
@@ -147,13 +144,10 @@ TEST_CASE("While a speaker doesn't understand claims, a vote says that nothing s
   World world;
   world.ads = {Staying()};
   world.Claim("iris1", 7);
-  const ServiceFacts service{.ingress = world.ingress,
-                             .labels = world.labels,
-                             .endpoints = world.endpoints,
-                             .advertisements = world.ads};
+  const ServiceFacts service = world.Service();
   Elector elector{"iris2"};
   Ranking ranking;
-  elector.SetView({.nodes = world.nodes, .speakers = world.speakers});
+  elector.SetView(world.Cluster());
   CHECK(elector.Decide(service, ranking).winner == "iris1");
   world.speakers[1].understands_claims = false;
   elector.SetClaims({.nodes = {}, .speakers = world.speakers});
@@ -169,16 +163,12 @@ TEST_CASE("A vote says for how long a Service stays that this node claims and no
           "[elector]") {
   World world;
   world.endpoints.clear();
-  ServiceFacts service{.ingress = world.ingress,
-                       .labels = world.labels,
-                       .endpoints = world.endpoints,
-                       .advertisements = world.ads,
-                       .own_epoch = 1};
   Elector elector{"iris2"};
   Ranking ranking;
   const auto vote = [&] {
-    elector.SetView({.nodes = world.nodes, .speakers = world.speakers});
-    service.advertisements = world.ads;
+    elector.SetView(world.Cluster());
+    ServiceFacts service = world.Service();
+    service.own_epoch = 1;
     return elector.Decide(service, ranking);
   };
   world.ads = {Staying()};
@@ -194,14 +184,11 @@ TEST_CASE("A vote says who would win otherwise, and for how long the Service sta
   world.ads = {Staying(), {}};
   world.ads[0].fail_back = std::chrono::seconds(5);
   world.Claim("iris1", 7);
-  const ServiceFacts service{.ingress = world.ingress,
-                             .labels = world.labels,
-                             .endpoints = world.endpoints,
-                             .advertisements = world.ads};
+  const ServiceFacts service = world.Service();
   Elector elector{"iris2"};
   Ranking ranking;
   const auto vote = [&] {
-    elector.SetView({.nodes = world.nodes, .speakers = world.speakers});
+    elector.SetView(world.Cluster());
     return elector.Decide(service, ranking);
   };
   CHECK(vote().winner == "iris1");

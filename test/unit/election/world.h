@@ -64,22 +64,29 @@ struct World {
         Claims{{.address = AddressKeyOf(ingress.front()), .epoch = epoch}});
   }
 
+  /// Views on this world, as it is now.
+  [[nodiscard]] ServiceFacts Service() const {
+    return {.ingress = ingress,
+            .labels = labels,
+            .traffic_policy = policy,
+            .may_share_address = shared,
+            .endpoints = endpoints,
+            .advertisements = ads};
+  }
+  [[nodiscard]] ClusterFacts Cluster() const {
+    return {.nodes = nodes,
+            .speakers = speakers,
+            .ignore_exclude_label = ignore_exclude,
+            .membership = membership};
+  }
+
   /// What the speaker on `self` decides; what Elector says must be the same.
   [[nodiscard]] Decision For(std::string_view self) const {
     const auto own = std::ranges::find(speakers, self, &Speaker::node);
     const bool claims = own != speakers.end() && own->claims && !ingress.empty();
-    const ServiceFacts service{
-        .ingress = ingress,
-        .labels = labels,
-        .traffic_policy = policy,
-        .may_share_address = shared,
-        .endpoints = endpoints,
-        .advertisements = ads,
-        .own_epoch = claims ? EpochOf(*own->claims, AddressKeyOf(ingress[0])) : 0};
-    const ClusterFacts cluster{.nodes = nodes,
-                               .speakers = speakers,
-                               .ignore_exclude_label = ignore_exclude,
-                               .membership = membership};
+    ServiceFacts service = Service();
+    service.own_epoch = claims ? EpochOf(*own->claims, AddressKeyOf(ingress[0])) : 0;
+    const ClusterFacts cluster = Cluster();
     Decision decision = Elect(service, cluster, self);
     Elector elector{std::string(self)};
     elector.SetView(cluster);

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/report/why.h"
+
+#include <algorithm>
+#include <functional>
+#include <string>
+
+#include "test/support/catch.h"
+#include "test/unit/cli_report/cluster.h"
+
+namespace stentor::cli {
+
+TEST_CASE("why takes what it could not read for unknown, never for a cause", "[cli]") {
+  struct Case {
+    const char* name;
+    Resource refused;
+    std::function<void(Cluster&)> also;
+    const char* check;  // that is unknown then
+  };
+  const auto nothing = [](Cluster&) {};
+  const auto c = GENERATE_COPY(values<Case>({
+      {"Services", Resource::kServices, nothing, "Service"},
+      {"pools", Resource::kPools, nothing, "configuration"},
+      {"advertisements", Resource::kAdvertisements, nothing, "configuration"},
+      {"AddressPools, of which the address may be", Resource::kAddressPools,
+       [](Cluster& k) { k.pools[0]["spec"]["addresses"] = {"198.51.100.0/28"}; }, "pool"},
+      {"the ConfigMap, of which the address may be", Resource::kConfigMap,
+       [](Cluster& k) { k.pools[0]["spec"]["addresses"] = {"198.51.100.0/28"}; }, "pool"},
+      {"the ConfigMap, and there are no pools", Resource::kConfigMap,
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.pools.clear();
+         k.advertisements.clear();
+       },
+       "configuration"},
+      {"pools, and it has no address", Resource::kPools, TakeAddress, "address"},
+      {"namespaces, by which pools select", Resource::kNamespaces,
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.pools[0]["spec"]["serviceAllocation"] = {
+             {"namespaceSelectors", {{{"matchLabels", {{"team", "a"}}}}}}};
+       },
+       "address"},
+      {"nodes", Resource::kNodes, nothing, "candidates"},
+      {"pods", Resource::kPods, nothing, "candidates"},
+      {"pods: the class is not known", Resource::kPods,
+       [](Cluster& k) { k.services[0]["spec"]["loadBalancerClass"] = "a/b"; }, "Service"},
+      {"pods: whether a controller runs is not known", Resource::kPods, TakeAddress, "address"},
+      {"pods: who saw a conflict may have ended", Resource::kPods,
+       [](Cluster& k) {
+         AddConflict(k.states[1], "192.0.2.10 is also claimed by 02:00:00:00:00:01 on eth0");
+       },
+       "other hosts"},
+      {"pods: one of two announcers may have ended", Resource::kPods,
+       [](Cluster& k) { k.statuses.push_back(MakeL2Status("web", "node-2")); }, "announcement"},
+      {"slices", Resource::kSlices, nothing, "endpoints"},
+      {"statuses", Resource::kStatuses, nothing, "announcement"},
+      {"states", Resource::kStates, nothing, "other hosts"},
+      {"states: the proxy", Resource::kStates, nothing, "node"},
+      {"more conflicts than are named", Resource::kEvents,
+       [](Cluster& k) {
+         AddConflict(k.states[1],
+                     "192.0.2.1 is also claimed by 02:00:00:00:00:01 on eth0; and 1 more");
+       },
+       "other hosts"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Cluster cluster;
+    c.also(cluster);
+    cluster.refused = {c.refused};
+    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+    INFO(ToText(report));
+    CHECK(report.cause() == nullptr);
+    CHECK(report.AnyUnknown());
+    CHECK(std::ranges::any_of(report.checks, [&c](const Check& check) {
+      return check.what == c.check && check.state == Check::State::kUnknown;
+    }));
+    CHECK(ToText(report).find("Nothing is wrong that the API shows") == std::string::npos);
+    CHECK(ToJson(report)["complete"] == false);
+  }
+}
+
+TEST_CASE("A Service that was asked for by name is known not to be there", "[cli]") {
+  Cluster cluster;
+  cluster.refused = {Resource::kServices};
+  const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}, .not_found = true});
+  REQUIRE(report.cause() != nullptr);
+  CHECK(report.cause()->cause == "noService");
+}
+
+TEST_CASE("Kinds that an older API server does not have are no news", "[cli]") {
+  Cluster cluster;
+  cluster.absent = {Resource::kStatuses, Resource::kStates, Resource::kAddressPools,
+                    Resource::kConfigMap};
+  cluster.statuses.clear();
+  const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+  INFO(ToText(report));
+  CHECK(report.cause() == nullptr);
+  CHECK_FALSE(report.AnyUnknown());
+  CHECK(ToText(report).find("no kind servicel2statuses.metallb.io") != std::string::npos);
+}
+
+}  // namespace stentor::cli
