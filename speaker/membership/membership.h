@@ -318,10 +318,13 @@ class Membership {
   [[nodiscard]] bool IsAwaited(const Peer& peer) const;
   void OnNoteAboutSelf(TimePoint now, const Note& note, Actions& actions);
   void OnNote(TimePoint now, Peer& from, Peer& about, const Note& note, Actions& actions);
-  void OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
-  void OnRelayedAnswer(TimePoint now, const Peer& from, const Body& body, Actions& actions);
-  void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
   void CompareViews(TimePoint now, Peer& peer, std::uint64_t digest, Actions& actions);
+
+  // relaying.cc: members that are asked through others
+  void AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& actions);
+  void OnRelayRequest(TimePoint now, Peer& from, const Body& body, Actions& actions);
+  void AnswerRelays(TimePoint now, Peer& peer, Actions& actions);
+  void OnRelayedAnswer(TimePoint now, const Peer& from, const Body& body, Actions& actions);
 
   // claims_telling.cc: what this speaker claims
   using SharedClaims = std::shared_ptr<const Claims>;
@@ -360,7 +363,6 @@ class Membership {
   void Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,
             std::vector<Note> notes = {});
   bool Demand(TimePoint now, Peer& peer, Actions& actions);
-  void AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& actions);
   void SendView(TimePoint now, Peer& peer, Actions& actions);
   void TellAll(TimePoint now, std::vector<Note> notes, Actions& actions);
   [[nodiscard]] SealingChannel& ChooseChannel(Peer& peer, std::optional<KeyId> asked_under) const;

@@ -95,18 +95,6 @@ bool Membership::Demand(TimePoint now, Peer& peer, Actions& actions) {
   return true;
 }
 
-void Membership::AskRelay(TimePoint now, Peer& helper, Peer& about, Actions& actions) {
-  if (about.relay_nonce == 0 || now >= about.relay_nonce_until) {
-    about.relay_nonce = NonZeroRandom();
-    about.relay_nonce_until = now + 2 * profile_.confirm_for;
-  }
-  Body body;
-  body.kind = MessageKind::kRelayRequest;
-  body.nonce = about.relay_nonce;
-  body.notes = {NoteOf(about)};
-  Seal(helper, std::move(body), actions);
-}
-
 void Membership::SendView(TimePoint now, Peer& peer, Actions& actions) {
   std::vector<Note> notes = {OwnNote()};
   for (const auto& [name, other] : peers_) {

@@ -109,10 +109,13 @@ def test_nothing_saved_is_trusted_over_the_api(story):
 
 
 def test_after_the_outage_a_new_service_is_served(story):
-    story.lab.apply(json.dumps(service("later")))
+    lab = story.lab
+    lab.apply(json.dumps(service("later")))
     assert story.address_of("later", deadline=2 * SOON) == FIRST_FREE
-    # Its endpoints are Kubernetes' affair, whose controllers ask again the later the longer nobody answered.
-    assert story.page(FIRST_FREE, deadline=2 * SOON + OUTAGE)
+    # Its endpoints are Kubernetes' affair, whose controllers ask again the later the longer nobody answered: after up to
+    # 30 s and, by their jitter, as much again.
+    wait_for(lambda: lab.ready_endpoints("later"), 90, "Kubernetes has found the pods of the Service")
+    assert story.page(FIRST_FREE)
 
 
 def test_a_state_that_is_not_right_is_left_aside(story):

@@ -147,6 +147,12 @@ class Testbed:
         status = self.get("service", name, "-n", namespace)["status"]
         return [entry.get("ip") for entry in status.get("loadBalancer", {}).get("ingress", [])]
 
+    def ready_endpoints(self, name, namespace="default"):
+        """The addresses of the Service's endpoints that are ready."""
+        slices = self.get("endpointslices", "-n", namespace, "-l", f"kubernetes.io/service-name={name}")["items"]
+        return [address for one in slices for endpoint in one.get("endpoints") or []
+                if endpoint.get("conditions", {}).get("ready") for address in endpoint["addresses"]]
+
     def events(self, name, reason=None, namespace="default"):
         """The events about one object, as dicts {type, reason, message, source}."""
         found = []

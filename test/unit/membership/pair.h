@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "speaker/claims/claims.h"
 #include "speaker/membership/membership.h"
 #include "test/support/catch.h"
 
@@ -19,6 +20,14 @@ using std::chrono_literals::operator""ms;
 inline const net::IpAddress kAddressA = net::Ipv4Address::FromOctets(192, 0, 2, 1);
 inline const net::IpAddress kAddressB = net::Ipv4Address::FromOctets(192, 0, 2, 2);
 inline const net::IpAddress kStranger = net::Ipv4Address::FromOctets(198, 51, 100, 9);
+
+inline Claims Some(std::size_t count, std::uint32_t epoch = 1) {
+  Claims claims;
+  for (std::size_t i = 0; i < count; ++i) {
+    claims.push_back({.address = 100 + i, .epoch = epoch});
+  }
+  return claims;
+}
 
 // Two speakers and a wire without delay, which keeps what it carried and can be cut.
 struct Pair {
