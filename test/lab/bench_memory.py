@@ -40,9 +40,9 @@ def resident(lab):
 def idle(lab):
     """Per cent of a core, of the controller and of the speaker that takes most, while nothing changes."""
     programs = [lab.stentor.controller, *lab.stentor.speakers.values()]
-    before = [one.cpu_seconds() for one in programs]
+    before = [one.run_seconds() for one in programs]
     time.sleep(IDLE_SECONDS)  # the time that is measured, no wait for anything
-    controller, *speakers = (100 * (one.cpu_seconds() - was) / IDLE_SECONDS for one, was in zip(programs, before))
+    controller, *speakers = (100 * (one.run_seconds() - was) / IDLE_SECONDS for one, was in zip(programs, before))
     return {"controller_idle_percent": controller, "speaker_idle_percent": max(speakers)}
 
 

@@ -141,7 +141,7 @@ class Lab(Testbed):
 
     def add_pod_object(self, namespace, name, node_name, address, labels, host_network=False, account="default"):
         self._pods.setdefault(node_name, {})[f"{namespace}/{name}"] = {
-            "ip": address, "host_ip": self.nodes[node_name].address}
+            "ip": address, "host_ip": address if host_network else self.nodes[node_name].address}
         self.control_plane.api.create(f"/api/v1/namespaces/{namespace}/pods", {
             "metadata": {"name": name, "labels": labels},
             "spec": {"nodeName": node_name, "hostNetwork": host_network, "serviceAccountName": account,

@@ -73,6 +73,7 @@ class Stentor:
     def __init__(self, lab):
         self._lab, self.controller, self.speakers = lab, None, {}
         self._bin = lab.folder / "bin"
+        self.member_addresses = {}  # node → where its speaker talks to the others; else its address on the segment
 
     # -- what the manifests would bring ---------------------------------------------------------------------------
 
@@ -107,8 +108,11 @@ class Stentor:
                 "template": {"metadata": {"labels": {"app": "metallb", "component": "controller"}},
                              "spec": {"containers": [{"name": "controller", "image": "lab"}]}}}})
         for node in lab.network.nodes.values():
-            lab.add_pod_object(NAMESPACE, f"speaker-{node.name}", node.name, node.address, labels=LABELS,
+            lab.add_pod_object(NAMESPACE, f"speaker-{node.name}", node.name, self._member_address(node), labels=LABELS,
                                host_network=True, account="speaker")
+
+    def _member_address(self, node):
+        return self.member_addresses.get(node.name, node.address)
 
     def _container(self, name, account):
         """The files of a program's container; written anew at each start, with a fresh token where one can be had."""
@@ -193,7 +197,7 @@ class Stentor:
         self.speakers[node_name] = self._start(
             f"speaker-{node_name}", node.namespace, "stentor-speaker", "speaker", "root-with-net-raw",
             {**self._names(f"speaker-{node_name}"), "METALLB_NODE_NAME": node_name, "METALLB_HOST": node.address,
-             "METALLB_ML_BIND_ADDR": node.address, "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key",
+             "METALLB_ML_BIND_ADDR": self._member_address(node), "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key",
              "METALLB_ML_LABELS": ",".join(f"{key}={value}" for key, value in LABELS.items())}, [*ARGUMENTS, *arguments])
         return self.speakers[node_name]
 
