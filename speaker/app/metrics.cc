@@ -54,6 +54,12 @@ constexpr MetricInfo kPortLost{"stentor_packet_lost_frames_total", MetricType::k
 constexpr MetricInfo kServices{
     "stentor_speaker_services", MetricType::kGauge,
     "Services of this load balancer class, by what the election said of this node"};
+constexpr MetricInfo kUnannounced{
+    "stentor_speaker_unannounced", MetricType::kGauge,
+    "1 for each address of a Service that this node does not announce, and not because another one "
+    "does; of the first 200"};
+constexpr MetricInfo kNodesWithout{"stentor_membership_nodes_without_speaker", MetricType::kGauge,
+                                   "Nodes on which this speaker knows of no living one"};
 constexpr MetricInfo kStatusesPending{
     "stentor_speaker_l2statuses_pending", MetricType::kGauge,
     "ServiceL2Status objects that are not yet what they should be"};
@@ -76,6 +82,9 @@ constexpr MetricInfo kTrap{"stentor_node_trap", MetricType::kGauge,
 constexpr MetricInfo kSavedState{
     "stentor_speaker_saved_state_in_use", MetricType::kGauge,
     "1 while a part of what is announced is known from before the restart only"};
+
+// What is wrong with more addresses than these is wrong with all of them.
+constexpr std::size_t kMostUnannounced = 200;
 
 constexpr std::array<TrapKind, kTrapKinds> kAllTraps = {
     TrapKind::kIpvsWithoutStrictArp, TrapKind::kAddressOnInterface, TrapKind::kOutsideSubnets,
@@ -119,6 +128,7 @@ void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) co
   if (sources.members == nullptr) {
     return;
   }
+  metrics.Set(kNodesWithout, std::uint64_t{sources.reconciler.NodesWithoutSpeaker()});
   const Membership& membership = sources.members->membership();
   metrics.Set(kMembers, std::uint64_t{membership.AliveMembers().size()});
   for (const MembershipDrop reason : kAllMembershipDrops) {
@@ -153,6 +163,13 @@ void Metrics::CollectAnnounced(const MetricsSources& sources, obs::MetricSet& me
       metrics.Set(kResponses, labels, counters->responses_sent);
       metrics.Set(kGratuitous, labels, counters->gratuitous_sent);
     }
+  }
+  for (const UnannouncedAddress& each : sources.reconciler.Unannounced(kMostUnannounced)) {
+    metrics.Set(kUnannounced,
+                {{"service", each.service.ToString()},
+                 {"ip", each.address.ToString()},
+                 {"reason", std::string(each.reason)}},
+                std::uint64_t{1});
   }
   for (const auto& [reason, count] : sources.reconciler.VerdictCounts()) {
     metrics.Set(kServices, {{"reason", std::string(reason)}}, std::uint64_t{count});

@@ -121,6 +121,15 @@ struct Explanation {
 /// 10); excluded c (no_speaker)`. Lists are cut after twenty entries.
 [[nodiscard]] std::string ToString(const Explanation& explanation);
 
+/// An address that this node does not announce, though a Service has it.
+struct UnannouncedAddress {
+  model::ServiceKey service;
+  net::IpAddress address;
+  std::string_view reason;  ///< ReasonName()
+
+  friend bool operator==(const UnannouncedAddress&, const UnannouncedAddress&) = default;
+};
+
 /// Not thread-safe: lives on the speaker's logic thread.
 class Reconciler {
  public:
@@ -249,6 +258,12 @@ class Reconciler {
   [[nodiscard]] std::uint64_t elections() const noexcept { return elections_; }
   /// Services of our class by ReasonName(), as of the last Reconcile(). Every reason is there.
   [[nodiscard]] std::map<std::string_view, std::size_t> VerdictCounts() const;
+  /// The addresses that this node does not announce for another reason than that another one does
+  /// (or none could), as of the last Reconcile(): of the first Services that have some, so that
+  /// there are no more than `most`.
+  [[nodiscard]] std::vector<UnannouncedAddress> Unannounced(std::size_t most) const;
+  /// Nodes on which no speaker of the last SetSpeakers() is.
+  [[nodiscard]] std::size_t NodesWithoutSpeaker() const;
   /// How it stands with `service`, as of the last Reconcile(); nothing where it is not known.
   [[nodiscard]] std::optional<Explanation> Explain(const model::ServiceKey& service) const;
 

@@ -3,7 +3,9 @@
 /// \file
 /// What the reconciler says about itself.
 
+#include <algorithm>
 #include <cstddef>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -85,6 +87,35 @@ std::map<std::string_view, std::size_t> Reconciler::VerdictCounts() const {
         counts_[Slot(Verdict::kNotElected, decision)];
   }
   return counts;
+}
+
+std::vector<UnannouncedAddress> Reconciler::Unannounced(std::size_t most) const {
+  std::vector<UnannouncedAddress> found;
+  for (const auto& [key, entry] : services_) {
+    const bool elsewhere =
+        entry.verdict == Verdict::kNotElected && entry.decision == DecisionReason::kNotOwner;
+    if (!entry.mine || !entry.verdict || *entry.verdict == Verdict::kAnnounced || elsewhere) {
+      continue;
+    }
+    for (const net::IpAddress& address : entry.ingress) {
+      if (found.size() == most) {
+        return found;
+      }
+      found.push_back({.service = key,
+                       .address = address,
+                       .reason = ReasonName(*entry.verdict, entry.decision)});
+    }
+  }
+  return found;
+}
+
+std::size_t Reconciler::NodesWithoutSpeaker() const {
+  std::set<std::string_view> with;
+  for (const Speaker& speaker : speakers_) {
+    with.insert(speaker.node);
+  }
+  return static_cast<std::size_t>(std::ranges::count_if(
+      nodes_, [&with](const auto& node) { return !with.contains(node.first); }));
 }
 
 std::vector<AnnouncedService> Reconciler::AnnouncedServices() const {

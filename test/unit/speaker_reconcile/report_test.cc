@@ -87,6 +87,49 @@ TEST_CASE("What changes nothing is not told", "[speaker-reconcile]") {
   }
 }
 
+TEST_CASE("Addresses that are not announced are named with the reason", "[speaker-reconcile]") {
+  Fixture fixture;
+  Reconciler& reconciler = fixture.reconciler;
+  using List = std::vector<UnannouncedAddress>;
+  reconciler.UpsertService(ServiceNamed("pending", {}));
+  reconciler.UpsertService(ServiceNamed("idle", {"10.20.30.2", "2001:db8:0:1::ffff"}));
+  reconciler.UpsertService(ServiceNamed("foreign", {"192.0.2.1"}));
+  reconciler.UpsertService(ServiceNamed("elsewhere", {"10.20.30.1"}));
+  reconciler.UpsertSlice(SliceOf("elsewhere"));
+  auto other = ServiceNamed("other", {"10.20.30.2"});
+  other.type = "ClusterIP";
+  reconciler.UpsertService(other);
+  CHECK(reconciler.Unannounced(9).empty());  // nothing has been decided
+  (void)reconciler.Reconcile(kNow);
+  const List all = {
+      {{"default", "foreign"}, *net::IpAddress::Parse("192.0.2.1"), "ipNotAllowed"},
+      {{"default", "idle"}, kVip, "noServingEndpoint"},
+      {{"default", "idle"}, kVip6, "noServingEndpoint"},
+  };
+  CHECK(reconciler.Unannounced(9) == all);
+  CHECK(reconciler.Unannounced(2) == List{all[0], all[1]});
+  CHECK(reconciler.Unannounced(0).empty());
+
+  reconciler.SetConfig(OnePool({}));
+  (void)reconciler.Reconcile(kNow);
+  const List uncovered = reconciler.Unannounced(9);
+  REQUIRE(uncovered.size() == 5);
+  CHECK(uncovered[0] ==
+        UnannouncedAddress{{"default", "elsewhere"}, kOtherVip, "noMatchingAdvertisement"});
+  CHECK(uncovered[4] == UnannouncedAddress{kKey, kVip, "noMatchingAdvertisement"});
+}
+
+TEST_CASE("Nodes without a living speaker are counted", "[speaker-reconcile]") {
+  Fixture fixture;
+  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 0);
+  fixture.reconciler.UpsertNode(NodeNamed("iris3"));
+  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 1);
+  fixture.reconciler.SetSpeakers({{.node = "iris1"}, {.node = "iris9"}}, true);
+  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 2);
+  fixture.reconciler.DeleteNode("iris2");
+  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 1);
+}
+
 TEST_CASE("Services are counted by the reason for what they are", "[speaker-reconcile]") {
   Fixture fixture;
   Reconciler& reconciler = fixture.reconciler;
