@@ -79,7 +79,8 @@ void AddWhatIf(CLI::App& app, Options& options, Run& run) {
   what_if->add_option("-f,--filename", options.files,
                       "Files with YAML or JSON to be applied; - for standard input");
   AddCluster(*what_if, options);
-  CLI::App* const node = AddCommand(*what_if, "node", "what-if node NAME gone");
+  CLI::App* const node =
+      AddCommand(*what_if, "node", "Which addresses would move, and where to, if a node went");
   node->add_option("name", options.subject, "Name of the node")->required();
   node->add_option("gone", options.event, "What happens to it: gone")
       ->required()

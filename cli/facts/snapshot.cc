@@ -17,6 +17,31 @@ constexpr int kBelieved = 4;
 
 constexpr std::size_t Index(Resource resource) { return static_cast<std::size_t>(resource); }
 
+// In which namespaces somebody needs the right to read it.
+std::string ScopeOf(Resource resource, const std::string& name_space) {
+  switch (resource) {
+    case Resource::kNodes:
+    case Resource::kNamespaces:
+    case Resource::kWebhooks:
+      return "";
+    case Resource::kServices:
+    case Resource::kSlices:
+    case Resource::kEvents:
+      return " in all namespaces";
+    default:
+      return StrCat(" in namespace ", name_space);
+  }
+}
+
+std::string RemedyOf(const absl::Status& why, Resource resource, const std::string& name_space) {
+  if (absl::IsPermissionDenied(why)) {
+    return StrCat("; needed: the right to get and list ",
+                  resource == Resource::kConfigMap ? "configmaps" : ResourceName(resource),
+                  ScopeOf(resource, name_space));
+  }
+  return absl::IsDeadlineExceeded(why) ? "; give it more time: --request-timeout" : "";
+}
+
 }  // namespace
 
 std::string_view ResourceName(Resource resource) {
@@ -122,8 +147,10 @@ void Snapshot::Refuse(Resource resource, const absl::Status& why) {
     return;
   }
   knowledge_[Index(resource)] = Knowledge::kRefused;
-  problems.push_back(
-      StrCat("cannot read ", ResourceName(resource), ": ", std::string(why.message())));
+  std::string& refusal = refusals_[Index(resource)];
+  refusal = StrCat("cannot read ", ResourceName(resource), ": ", std::string(why.message()),
+                   RemedyOf(why, resource, name_space));
+  problems.push_back(refusal);
 }
 
 bool Snapshot::Knows(Resource resource) const {
@@ -166,6 +193,38 @@ std::optional<Resource> Snapshot::AllocationGap() const {
 
 bool Snapshot::KnowsClass() const { return Knows(Resource::kPods) && !programs.empty(); }
 
+std::string Snapshot::GapText(Resource resource) const {
+  switch (knowledge_[Index(resource)]) {
+    case Knowledge::kKnown:
+      return "";
+    case Knowledge::kAbsent:
+      return StrCat("the API server has no kind ", ResourceName(resource), ", which would tell");
+    case Knowledge::kRefused:
+      return refusals_[Index(resource)];
+    case Knowledge::kUnread:
+      break;
+  }
+  return StrCat(ResourceName(resource), " were not read");
+}
+
+std::string Snapshot::ClassGapText() const {
+  if (KnowsClass()) {
+    return "";
+  }
+  return Knows(Resource::kPods) ? StrCat("no pod in namespace ", name_space,
+                                         " tells which class of Services Stentor serves")
+                                : GapText(Resource::kPods);
+}
+
+std::string Snapshot::AllocationGapText() const {
+  for (const auto& gap : {ConfigGap(), AllocationGap()}) {
+    if (gap) {
+      return GapText(*gap);
+    }
+  }
+  return ClassGapText();
+}
+
 void Snapshot::Finish() {
   config = MakeConfig();
   std::ranges::sort(programs, {}, [](const Program& p) { return std::pair(p.role, p.name); });
@@ -188,7 +247,7 @@ void Snapshot::Finish() {
 absl::StatusOr<config::Config> Snapshot::MakeConfig() const {
   using config::Source;
   if (const auto gap = ConfigGap()) {
-    return absl::UnavailableError(StrCat("it is not known: cannot read ", ResourceName(*gap)));
+    return absl::UnavailableError(StrCat("it is not known: ", GapText(*gap)));
   }
   config::Sources sources(
       {.config_map = {name_space, config_map}, .config_map_named = config_map_named});

@@ -160,6 +160,12 @@ struct Snapshot {
   [[nodiscard]] std::optional<Resource> AllocationGap() const;
   /// Whether pods of Stentor's tell --lb-class.
   [[nodiscard]] bool KnowsClass() const;
+  /// Why `resource` is not known, and what to do about it: "cannot read pods: forbidden; …". Empty
+  /// where it is known.
+  [[nodiscard]] std::string GapText(Resource resource) const;
+  /// The same for KnowsClass(), and for what the controller makes of the Services that are ours.
+  [[nodiscard]] std::string ClassGapText() const;
+  [[nodiscard]] std::string AllocationGapText() const;
 
   /// Whether a Service is for this installation: of type LoadBalancer, and of its class.
   [[nodiscard]] bool IsOurs(const model::Service& service) const;
@@ -223,6 +229,7 @@ struct Snapshot {
   [[nodiscard]] absl::StatusOr<config::Config> MakeConfig() const;
 
   std::array<Knowledge, kResourceCount> knowledge_{};
+  std::array<std::string, kResourceCount> refusals_;  // why, where Knowledge::kRefused
   std::set<std::string, std::less<>> speaker_nodes_;  // where one runs
 };
 

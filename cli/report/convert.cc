@@ -95,6 +95,8 @@ class Converter {
                                {"spec", std::move(spec)}});
   }
 
+  // Before its pool: kubectl applies in this order, and nobody is to get an address that is
+  // announced by nobody. Names of pools that don't exist are ignored (config::Parse).
   void AddAdvertisement(const std::string& pool, const std::string& interface) {
     ordered_json spec{{"ipAddressPools", {pool}}};
     if (!interface.empty()) {
@@ -111,13 +113,13 @@ class Converter {
     if (pool.avoid_buggy_ips) {
       spec["avoidBuggyIPs"] = true;
     }
-    AddObject("IPAddressPool", pool.key.name, std::move(spec));
     if (pool.protocol == "layer2") {
       AddAdvertisement(pool.key.name, "");
     } else {
       Remark(object, StrCat("protocol ", pool.protocol,
                             " is not spoken: its pool is converted, and announced by nobody"));
     }
+    AddObject("IPAddressPool", pool.key.name, std::move(spec));
   }
 
   void RemarkAdvertisements(const json& pool, std::string_view object) {
@@ -176,8 +178,8 @@ class Converter {
     if (restricted && by_default) {
       Remark(object, "is the default and restricted to namespaces: the pool is restricted too");
     }
-    AddObject("IPAddressPool", name, std::move(pool));
     AnnounceEip(name, object, TextMember(spec, "protocol"), TextMember(spec, "interface"));
+    AddObject("IPAddressPool", name, std::move(pool));
   }
 
   static ordered_json Allocation(const json& spec, const json& namespaces, const json& selector) {

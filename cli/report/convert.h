@@ -18,7 +18,8 @@
 namespace stentor::cli {
 
 struct Conversion {
-  std::vector<nlohmann::ordered_json> objects;  ///< To be applied.
+  /// To be applied in this order: an advertisement stands before its pool.
+  std::vector<nlohmann::ordered_json> objects;
   /// What a user should know: what has no equivalent, say. One line each, with the object's name.
   std::vector<std::string> remarks;
   std::vector<std::string> errors;  ///< Objects that could not be converted, and why.

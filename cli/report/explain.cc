@@ -16,16 +16,8 @@ using nlohmann::ordered_json;
 
 std::string AddressReason(const ExplainReport& report, const Snapshot& snapshot,
                           const model::Service& service, const Books& books) {
-  if (!snapshot.KnowsClass()) {
-    return snapshot.Knows(Resource::kPods)
-               ? StrCat("not known: no pod in namespace ", snapshot.name_space,
-                        " tells which class of Services Stentor serves")
-               : StrCat("not known: cannot read ", ResourceName(Resource::kPods));
-  }
-  for (const auto& gap : {snapshot.ConfigGap(), snapshot.AllocationGap()}) {
-    if (gap) {
-      return StrCat("not known: cannot read ", ResourceName(*gap));
-    }
+  if (const std::string gap = snapshot.AllocationGapText(); !gap.empty()) {
+    return StrCat("not known: ", gap);
   }
   if (!report.ours) {
     return report.load_balancer_class.empty()
@@ -70,13 +62,12 @@ std::string ElectionReason(const ExplainReport& report, const Snapshot& snapshot
   }
   for (const Resource resource : {Resource::kNodes, Resource::kPods, Resource::kSlices}) {
     if (!snapshot.Knows(resource)) {
-      return StrCat("not known: cannot read ", ResourceName(resource));
+      return StrCat("not known: ", snapshot.GapText(resource));
     }
   }
   if (ballot.pool == nullptr) {
     const auto gap = snapshot.ConfigGap() ? snapshot.ConfigGap() : snapshot.PoolGap();
-    return gap ? StrCat("not known: cannot read ", ResourceName(*gap))
-               : "none: no pool has the address";
+    return gap ? StrCat("not known: ", snapshot.GapText(*gap)) : "none: no pool has the address";
   }
   switch (ballot.decision.reason) {
     case speaker::DecisionReason::kNoServingEndpoint:
@@ -112,10 +103,10 @@ ExplainReport ExplainService(const Snapshot& snapshot, const model::Service& ser
   if (const config::Pool* pool = PoolOf(snapshot, AddressesOf(service))) {
     report.pool = pool->name;
   }
-  report.announcers_known = snapshot.Knows(Resource::kStatuses);
-  report.endpoints_known = snapshot.Knows(Resource::kSlices);
+  report.announcers_gap = snapshot.GapText(Resource::kStatuses);
+  report.endpoints_gap = snapshot.GapText(Resource::kSlices);
   report.address_reason = AddressReason(report, snapshot, service, books);
-  if (report.ours && snapshot.config.ok() && !snapshot.AllocationGap()) {
+  if (report.ours && snapshot.config.ok() && snapshot.AllocationGapText().empty()) {
     report.pools = books.Pools(service);
   }
   std::set<std::string> nodes;
@@ -126,6 +117,10 @@ ExplainReport ExplainService(const Snapshot& snapshot, const model::Service& ser
     }
   }
   report.endpoint_nodes.assign(nodes.begin(), nodes.end());
+  if (const std::string gap = snapshot.ClassGapText(); !gap.empty()) {
+    report.election = StrCat("not known: ", gap);
+    return report;
+  }
   if (!report.ours) {
     report.election = "none: the Service is not Stentor's";
     return report;
@@ -163,7 +158,7 @@ std::string ToText(const ExplainReport& report) {
   }
   out += '\n';
   line("Traffic policy:", report.traffic_policy);
-  line("Endpoints:", !report.endpoints_known ? "unknown"
+  line("Endpoints:", !report.endpoints_gap.empty() ? StrCat("unknown: ", report.endpoints_gap)
                      : report.ready_endpoints == 0
                          ? "none is ready"
                          : StrCat("ready on ", Join(report.endpoint_nodes, "an unknown node")));
@@ -180,7 +175,8 @@ std::string ToText(const ExplainReport& report) {
   }
   out += '\n';
   if (report.announcers.empty()) {
-    line("Announced by:", report.announcers_known ? "nobody" : "unknown");
+    line("Announced by:",
+         report.announcers_gap.empty() ? "nobody" : StrCat("unknown: ", report.announcers_gap));
   }
   for (const Announcer& announcer : report.announcers) {
     line("Announced by:",
@@ -209,25 +205,26 @@ ordered_json ToJson(const ExplainReport& report) {
                           {"interfaces", announcer.interfaces},
                           {"since", announcer.since}});
   }
-  return {
-      {"namespace", report.service.name_space},
-      {"name", report.service.name},
-      {"loadBalancerClass", report.load_balancer_class},
-      {"served", report.ours},
-      {"requestedAddresses", report.requested},
-      {"requestedPool", report.requested_pool},
-      {"addresses", report.addresses},
-      {"pool", report.pool},
-      {"why", report.address_reason},
-      {"pools", std::move(pools)},
-      {"externalTrafficPolicy", report.traffic_policy},
-      {"readyEndpoints", report.ready_endpoints},
-      {"endpointNodes", report.endpoint_nodes},
-      {"election", report.election},
-      {"candidates", std::move(candidates)},
-      {"excluded", std::move(excluded)},
-      {"announcedBy", std::move(announcers)},
-      {"known", {{"endpoints", report.endpoints_known}, {"announcers", report.announcers_known}}}};
+  return {{"namespace", report.service.name_space},
+          {"name", report.service.name},
+          {"loadBalancerClass", report.load_balancer_class},
+          {"served", report.ours},
+          {"requestedAddresses", report.requested},
+          {"requestedPool", report.requested_pool},
+          {"addresses", report.addresses},
+          {"pool", report.pool},
+          {"why", report.address_reason},
+          {"pools", std::move(pools)},
+          {"externalTrafficPolicy", report.traffic_policy},
+          {"readyEndpoints", report.ready_endpoints},
+          {"endpointNodes", report.endpoint_nodes},
+          {"election", report.election},
+          {"candidates", std::move(candidates)},
+          {"excluded", std::move(excluded)},
+          {"announcedBy", std::move(announcers)},
+          {"known",
+           {{"endpoints", report.endpoints_gap.empty()},
+            {"announcers", report.announcers_gap.empty()}}}};
 }
 
 }  // namespace stentor::cli

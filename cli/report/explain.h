@@ -32,8 +32,8 @@ struct ExplainReport {
   std::vector<speaker::Candidate> candidates;                 ///< Best first.
   std::vector<std::pair<std::string, std::string>> excluded;  ///< Node, why.
   std::vector<Announcer> announcers;
-  bool endpoints_known = true;
-  bool announcers_known = true;
+  std::string endpoints_gap;   ///< Why endpoints are not known; empty: they are.
+  std::string announcers_gap;  ///< The same for who announces.
 };
 
 /// Precondition: `service` is of `snapshot`, whose slices of it are there.

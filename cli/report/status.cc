@@ -22,12 +22,17 @@ StatusReport::Usage UsageOf(const controller::PoolUsage& usage) {
 }
 
 void AddPools(const Snapshot& snapshot, const Books& books, StatusReport& report) {
-  report.pool_gap = snapshot.ConfigGap() ? snapshot.ConfigGap() : snapshot.PoolGap();
+  if (const auto gap = snapshot.ConfigGap() ? snapshot.ConfigGap() : snapshot.PoolGap()) {
+    report.pools_gap = snapshot.GapText(*gap);
+  }
   if (snapshot.ConfigGap()) {
     return;  // that is among the problems
   }
   if (!snapshot.config.ok()) {
     report.notices.push_back({"configuration", std::string(snapshot.config.status().message())});
+    if (report.pools_gap.empty()) {
+      report.pools_gap = "the configuration is not valid, or not there: see below";
+    }
     return;
   }
   for (const config::Pool& pool : snapshot.config->pools) {
@@ -68,26 +73,26 @@ std::string ProblemOf(const Snapshot& snapshot, const StatusReport::Service& row
   if (standing != nullptr && standing->refusal) {
     return StrCat("not what it asks for: ", standing->refusal->reason);
   }
-  if (!snapshot.Knows(Resource::kStatuses)) {
+  if (!snapshot.Knows(Resource::kStatuses) || !snapshot.KnowsClass()) {
     return "";
   }
   // Those of speakers that ended are on their way out.
-  const auto live = static_cast<std::size_t>(
-      std::ranges::count_if(row.announcers, [&snapshot](const Announcer& announcer) {
-        return !snapshot.Knows(Resource::kPods) || snapshot.HasSpeaker(announcer.node);
-      }));
+  const auto live = static_cast<std::size_t>(std::ranges::count_if(
+      row.announcers,
+      [&snapshot](const Announcer& announcer) { return snapshot.HasSpeaker(announcer.node); }));
   return live == 0   ? "announced by nobody"
          : live == 1 ? ""
                      : StrCat("announced by ", live, " nodes");
 }
 
 void AddServices(const Snapshot& snapshot, const Books& books, StatusReport& report) {
-  const bool judged = !snapshot.AllocationGap() && snapshot.KnowsClass();
-  report.services_known = snapshot.Knows(Resource::kServices);
-  report.announcers_known = snapshot.Knows(Resource::kStatuses);
+  const bool judged = snapshot.AllocationGapText().empty();
+  report.services_gap = snapshot.GapText(Resource::kServices);
+  report.class_gap = snapshot.ClassGapText();
+  report.announcers_gap = snapshot.GapText(Resource::kStatuses);
   std::vector<StatusReport::Notice> disputes;
   for (const auto& [key, service] : snapshot.services) {
-    if (!snapshot.IsOurs(service)) {
+    if (snapshot.KnowsClass() && !snapshot.IsOurs(service)) {
       ++report.others;
       continue;
     }
@@ -119,7 +124,8 @@ const status::ConfigurationState* StateOf(const Snapshot& snapshot, const Progra
 }
 
 void AddPrograms(const Snapshot& snapshot, StatusReport& report) {
-  report.programs_known = snapshot.Knows(Resource::kPods);
+  report.programs_gap = snapshot.GapText(Resource::kPods);
+  const bool programs_known = report.programs_gap.empty();
   std::set<std::string_view> listed;
   for (const Program& program : snapshot.programs) {
     if (program.role == Role::kSpeaker) {
@@ -136,17 +142,17 @@ void AddPrograms(const Snapshot& snapshot, StatusReport& report) {
     }
   }
   const auto is_controller = [](const Program& p) { return p.role == Role::kController; };
-  if (std::ranges::none_of(snapshot.programs, is_controller) && report.programs_known) {
+  if (std::ranges::none_of(snapshot.programs, is_controller) && programs_known) {
     report.notices.push_back(
         {"controller", StrCat("no pod of it is in namespace ", snapshot.name_space)});
   }
   for (const model::Node& node : snapshot.nodes) {
-    if (!listed.contains(node.name) && report.programs_known) {
+    if (!listed.contains(node.name) && programs_known) {
       report.notices.push_back({node.name, "has no speaker pod"});
     }
   }
   for (const status::ConfigurationState& state : snapshot.states) {
-    if (report.programs_known && !snapshot.IsOfRunning(state)) {
+    if (programs_known && !snapshot.IsOfRunning(state)) {
       continue;
     }
     for (const status::SeenCondition& condition : state.conditions) {
@@ -205,7 +211,7 @@ std::string ToText(const StatusReport& report) {
   Table services({"SERVICE", "ADDRESSES", "POOL", "ANNOUNCED-BY", "SINCE", "PROBLEM"});
   for (const StatusReport::Service& service : report.services) {
     services.Add({service.key.ToString(), Join(service.addresses), service.pool,
-                  report.announcers_known ? AnnouncedBy(service.announcers) : "unknown",
+                  report.announcers_gap.empty() ? AnnouncedBy(service.announcers) : "unknown",
                   SinceOf(service.announcers), service.problem});
   }
   Table programs({"PROGRAM", "POD", "NODE", "RUNS", "CONFIGURATION"});
@@ -213,18 +219,32 @@ std::string ToText(const StatusReport& report) {
     programs.Add({std::string(RoleName(row.program.role)), row.program.name, row.program.node,
                   row.program.runs ? "yes" : "no", row.configuration});
   }
-  std::string out = pools.empty()
-                        ? report.pool_gap ? "Pools are not known.\n" : "There are no pools.\n"
-                        : pools.ToString();
-  out += !services.empty()       ? "\n" + services.ToString()
-         : report.services_known ? "\nThere are no Services of type LoadBalancer to serve.\n"
-                                 : "\nServices are not known.\n";
+  const auto gap = [](std::string_view what, const std::string& why) {
+    return why.empty() ? std::string() : StrCat(what, " not known: ", Printable(why), "\n");
+  };
+  std::string out = !pools.empty()             ? pools.ToString()
+                    : report.pools_gap.empty() ? "There are no pools.\n"
+                                               : "";
+  StrAppend(&out,
+            gap(pools.empty() ? "Pools are" : "Whether there are more pools is", report.pools_gap),
+            "\n");
+  out += !services.empty()             ? services.ToString()
+         : report.services_gap.empty() ? "There are no Services of type LoadBalancer to serve.\n"
+                                       : "";
+  StrAppend(&out, gap(services.empty() ? "Services are" : "Whether there are more Services is",
+                      report.services_gap));
+  if (!services.empty()) {
+    StrAppend(&out, gap("Which of them Stentor serves is", report.class_gap),
+              gap("Who announces them is", report.announcers_gap));
+  }
   if (report.others > 0) {
     StrAppend(&out, Count(report.others, "Service"), " of another load-balancer class left out.\n");
   }
-  out += !programs.empty()       ? "\n" + programs.ToString()
-         : report.programs_known ? "\nThere are no pods of controller or speakers.\n"
-                                 : "\nPods of controller and speakers are not known.\n";
+  out += '\n';
+  out += !programs.empty() ? programs.ToString()
+         : report.programs_gap.empty()
+             ? "There are no pods of controller or speakers.\n"
+             : gap("Pods of controller and speakers are", report.programs_gap);
   const bool any_problem = std::ranges::any_of(
       report.services, [](const StatusReport::Service& s) { return !s.problem.empty(); });
   if (any_problem) {
@@ -248,10 +268,11 @@ std::string ToText(const StatusReport& report) {
 
 ordered_json ToJson(const StatusReport& report) {
   ordered_json json{{"known",
-                     {{"pools", !report.pool_gap.has_value()},
-                      {"services", report.services_known},
-                      {"announcers", report.announcers_known},
-                      {"programs", report.programs_known}}},
+                     {{"pools", report.pools_gap.empty()},
+                      {"services", report.services_gap.empty()},
+                      {"class", report.class_gap.empty()},
+                      {"announcers", report.announcers_gap.empty()},
+                      {"programs", report.programs_gap.empty()}}},
                     {"pools", ordered_json::array()},
                     {"services", ordered_json::array()},
                     {"servicesOfOtherClasses", report.others},

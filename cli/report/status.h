@@ -46,10 +46,12 @@ struct StatusReport {
     std::string message;
     friend bool operator==(const Notice&, const Notice&) = default;
   };
-  std::optional<Resource> pool_gap;  ///< That could not be read, and may have more pools.
-  bool services_known = true;        ///< All of them; else some or all are missing here.
-  bool announcers_known = true;
-  bool programs_known = true;
+  // Why something is not known, so that some or all of it may be missing here; empty: it is.
+  std::string pools_gap;
+  std::string services_gap;
+  std::string class_gap;  ///< Which Services are ours: all are among them.
+  std::string announcers_gap;
+  std::string programs_gap;
   std::vector<Pool> pools;
   std::vector<Service> services;
   std::size_t others = 0;  ///< Services of type LoadBalancer and of another class.

@@ -143,7 +143,7 @@ void NoteUnknown(const Snapshot& snapshot, WhatIfReport& report) {
     report.unknown.push_back(Resource::kNamespaces);
   }
   if (!report.unknown.empty()) {
-    report.error = StrCat("there is no answer: cannot read ", ResourceName(report.unknown.front()));
+    report.error = StrCat("there is no answer: ", snapshot.GapText(report.unknown.front()));
     return;
   }
   if (!snapshot.KnowsClass()) {
@@ -155,10 +155,10 @@ void NoteUnknown(const Snapshot& snapshot, WhatIfReport& report) {
   for (const Resource resource : {Resource::kStatuses, Resource::kStates}) {
     if (!snapshot.Knows(resource) && !snapshot.Lacks(resource)) {
       report.unknown.push_back(resource);
-      report.notes.push_back(StrCat("cannot read ", ResourceName(resource),
-                                    resource == Resource::kStatuses
-                                        ? ": who announces now is taken from the election"
-                                        : ": which nodes yield is not known"));
+      report.notes.push_back(StrCat(resource == Resource::kStatuses
+                                        ? "who announces now is taken from the election: "
+                                        : "which nodes yield is not known: ",
+                                    snapshot.GapText(resource)));
     }
   }
 }

@@ -31,7 +31,7 @@ Check NoService(const Snapshot& snapshot, const WhyQuestion& question) {
   if (!snapshot.Knows(Resource::kServices) && !question.not_found) {
     return {.what = "Service",
             .state = Check::State::kUnknown,
-            .seen = StrCat("cannot read ", ResourceName(Resource::kServices))};
+            .seen = snapshot.GapText(Resource::kServices)};
   }
   if (!question.address) {
     check.seen = StrCat("there is no Service ", question.service.ToString());

@@ -143,8 +143,9 @@ bool WhyChecks::CheckConflict() {
       }
       const std::string seen = StrCat(state.key.name, " sees: ", claim);
       if (!snapshot_.Knows(Resource::kPods)) {
-        return Unknown("other hosts", StrCat(seen, "; or saw it when it ran: cannot read ",
-                                             ResourceName(Resource::kPods)));
+        return Unknown(
+            "other hosts",
+            StrCat(seen, "; or saw it when it ran: ", snapshot_.GapText(Resource::kPods)));
       }
       return Fail("other hosts", "foreignOwner", seen,
                   "find the host with this MAC and give it another address, or take the address "
@@ -183,12 +184,13 @@ bool WhyChecks::FailNotAnnounced() {
   if (winner == nullptr) {
     return Unknown("announcement", seen);  // why nobody should may be in what can't be read
   }
-  return Fail("announcement", "notAnnounced",
-              snapshot_.Knows(Resource::kEvents)
-                  ? seen
-                  : StrCat(seen, "; why not may be in events, which can't be read"),
-              StrCat("wait a moment, then see the log of the speaker on ", node, ": kubectl -n ",
-                     snapshot_.name_space, " get pods -o wide"));
+  return Fail(
+      "announcement", "notAnnounced",
+      snapshot_.Knows(Resource::kEvents)
+          ? seen
+          : StrCat(seen, "; why not may be in events: ", snapshot_.GapText(Resource::kEvents)),
+      StrCat("wait a moment, then see the log of the speaker on ", node, ": kubectl -n ",
+             snapshot_.name_space, " get pods -o wide"));
 }
 
 bool WhyChecks::CheckAnnouncer() {
@@ -221,7 +223,8 @@ bool WhyChecks::CheckAnnouncer() {
   if (nodes.size() > 1) {
     const std::string seen = StrCat("several nodes say that they announce it: ", Join(nodes));
     if (!knows_pods) {
-      return Unknown("announcement", StrCat(seen, "; whether all of them run is not known"));
+      return Unknown("announcement", StrCat(seen, "; whether all of them run is not known: ",
+                                            snapshot_.GapText(Resource::kPods)));
     }
     return Fail("announcement", "twoAnnouncers", seen,
                 "if it lasts, the speakers don't see each other: let UDP port 7946 pass between "

@@ -46,10 +46,8 @@ bool WhyChecks::Unknown(std::string_view what, std::string seen) {
 }
 
 bool WhyChecks::Unknown(std::string_view what, Resource resource) {
-  return snapshot_.Lacks(resource)
-             ? Remark(what, StrCat("the API server has no kind ", ResourceName(resource),
-                                   ", which would tell"))
-             : Unknown(what, StrCat("cannot read ", ResourceName(resource)));
+  return snapshot_.Lacks(resource) ? Remark(what, snapshot_.GapText(resource))
+                                   : Unknown(what, snapshot_.GapText(resource));
 }
 
 bool WhyChecks::Fail(std::string_view what, std::string_view cause, std::string seen,
@@ -98,10 +96,7 @@ bool WhyChecks::CheckClass() {
                 "set spec.type to LoadBalancer");
   }
   if (!snapshot_.KnowsClass()) {
-    return snapshot_.Knows(Resource::kPods)
-               ? Unknown("Service", StrCat("no pod in namespace ", snapshot_.name_space,
-                                           " tells which class of Services Stentor serves"))
-               : Unknown("Service", Resource::kPods);
+    return Unknown("Service", snapshot_.ClassGapText());
   }
   if (snapshot_.IsOurs(service_)) {
     return Ok("Service", StrCat("Service ", name, " is of type LoadBalancer, and Stentor's"));
@@ -149,16 +144,14 @@ bool WhyChecks::CheckConfiguration() {
 }
 
 bool WhyChecks::CheckAddress() {
-  const controller::Standing* const standing =
-      snapshot_.AllocationGap() ? nullptr : books_.Find(service_.key);
+  const std::string gap = snapshot_.AllocationGapText();
+  const controller::Standing* const standing = gap.empty() ? books_.Find(service_.key) : nullptr;
   if (!service_.ingress_ips.empty()) {
     return standing == nullptr ? Ok("address", StrCat("it has ", Join(service_.ingress_ips)))
                                : CheckShownAddress(*standing);
   }
   if (standing == nullptr) {
-    const Resource gap = snapshot_.AllocationGap().value_or(Resource::kPods);
-    (void)Unknown("address",
-                  StrCat("it has none; why is not known: cannot read ", ResourceName(gap)));
+    (void)Unknown("address", StrCat("it has none; why is not known: ", gap));
     return false;  // without an address all else is of no use
   }
   if (standing->allocation) {
@@ -201,8 +194,8 @@ bool WhyChecks::CheckShownAddress(const controller::Standing& standing) {
 
 bool WhyChecks::FailNotYet(const std::string& seen) {
   if (!snapshot_.Knows(Resource::kPods)) {
-    (void)Unknown("address", StrCat(seen, " though nothing is in the way; cannot read ",
-                                    ResourceName(Resource::kPods)));
+    (void)Unknown("address", StrCat(seen, " though nothing is in the way; ",
+                                    snapshot_.GapText(Resource::kPods)));
     return false;
   }
   if (!snapshot_.HasController()) {
@@ -312,7 +305,11 @@ bool WhyChecks::CheckPool() {
         StrCat("no pool has ", Join(service_.ingress_ips), ", so nobody announces it"),
         "add the address to a pool, or ask for another one");
   }
-  const std::string dispute = snapshot_.AllocationGap() ? std::string() : books_.Dispute(service_);
+  if (const std::string gap = snapshot_.AllocationGapText(); !gap.empty()) {
+    return Unknown("pool", StrCat("of pool ", ballot_.pool->name,
+                                  "; whether it may keep the address is not known: ", gap));
+  }
+  const std::string dispute = books_.Dispute(service_);
   if (dispute.empty()) {
     return Ok("pool", StrCat("of pool ", ballot_.pool->name));
   }

@@ -299,7 +299,7 @@ def test_what_was_converted_can_be_applied(story):
     converted = story.stentor("convert", "-f", "-", input=LEGACY)
     story.lab.kubectl("apply", "--dry-run=server", "-f", "-", input=converted)
     assert [(one["kind"], one["metadata"]["name"]) for one in yaml.safe_load_all(converted)] == [
-        ("IPAddressPool", "old"), ("L2Advertisement", "old")]
+        ("L2Advertisement", "old"), ("IPAddressPool", "old")]
     story.stentor("validate", "-f", "-", input=converted)
     report = story.report("what-if", "-f", "-", input=converted)
     assert report["changes"] == [] and report["unchanged"] == 1

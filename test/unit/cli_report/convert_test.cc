@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/strings.h"
 #include "common/config/yaml_documents.h"
 #include "test/support/catch.h"
 
@@ -19,9 +20,11 @@ Conversion ConvertText(const std::string& yaml) {
 constexpr const char* kPoolHead =
     "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata:\n  name: a\n  namespace: ns\n"
     "spec:\n";
+// Before the pool: nobody is to get an address that nobody announces yet.
 constexpr const char* kAdvertisement =
-    "---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: a\n"
+    "apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: a\n"
     "  namespace: ns\nspec:\n  ipAddressPools:\n  - a\n";
+constexpr const char* kNext = "---\n";
 
 }  // namespace
 
@@ -37,49 +40,48 @@ TEST_CASE("Older kinds become pools and advertisements", "[cli]") {
        "kind: ConfigMap\nmetadata: {name: config, namespace: x}\ndata:\n  config: |\n"
        "    address-pools:\n    - name: a\n      protocol: layer2\n      auto-assign: false\n"
        "      addresses: [192.0.2.0/28]\n",
-       std::string(kPoolHead) + "  addresses:\n  - \"192.0.2.0/28\"\n  autoAssign: false\n" +
-           kAdvertisement,
+       StrCat(kAdvertisement, kNext, kPoolHead,
+              "  addresses:\n  - \"192.0.2.0/28\"\n  autoAssign: false\n"),
        {}},
       {"ConfigMap of BGP",
        "kind: ConfigMap\nmetadata: {name: config, namespace: x}\ndata:\n  config: |\n"
        "    peers:\n    - peer-address: 192.0.2.1\n    address-pools:\n    - name: a\n"
        "      protocol: bgp\n      avoid-buggy-ips: true\n      addresses: [192.0.2.0/28]\n",
-       std::string(kPoolHead) + "  addresses:\n  - \"192.0.2.0/28\"\n  avoidBuggyIPs: true\n",
+       StrCat(kPoolHead, "  addresses:\n  - \"192.0.2.0/28\"\n  avoidBuggyIPs: true\n"),
        {"ConfigMap x/config, pool a: protocol bgp is not spoken: its pool is converted, and "
         "announced by nobody",
         "ConfigMap x/config: peers are left out: Stentor announces by layer 2 only"}},
       {"AddressPool",
        "apiVersion: metallb.io/v1beta1\nkind: AddressPool\nmetadata: {name: a, namespace: x}\n"
        "spec: {protocol: layer2, addresses: [192.0.2.1-192.0.2.9, '2001:db8::/120']}\n",
-       std::string(kPoolHead) +
-           "  addresses:\n  - \"192.0.2.1-192.0.2.9\"\n  - \"2001:db8::/120\"\n" + kAdvertisement,
+       StrCat(kAdvertisement, kNext, kPoolHead,
+              "  addresses:\n  - \"192.0.2.1-192.0.2.9\"\n  - \"2001:db8::/120\"\n"),
        {}},
       {"Eip for namespaces",
        "apiVersion: network.kubesphere.io/v1alpha2\nkind: Eip\nmetadata: {name: a}\n"
        "spec: {address: 192.0.2.7, protocol: layer2, interface: eth1, priority: 5,\n"
        "  namespaces: [test], namespaceSelector: {team: b}}\n",
-       std::string(kPoolHead) +
-           "  addresses:\n  - \"192.0.2.7-192.0.2.7\"\n  serviceAllocation:\n    priority: 5\n"
-           "    namespaces:\n    - test\n    namespaceSelectors:\n    - matchLabels:\n"
-           "        team: b\n" +
-           kAdvertisement + "  interfaces:\n  - eth1\n",
+       StrCat(kAdvertisement, "  interfaces:\n  - eth1\n", kNext, kPoolHead,
+              "  addresses:\n  - \"192.0.2.7-192.0.2.7\"\n  serviceAllocation:\n    priority: 5\n"
+              "    namespaces:\n    - test\n    namespaceSelectors:\n    - matchLabels:\n"
+              "        team: b\n"),
        {}},
       {"default Eip by what it can reach",
        "kind: Eip\nmetadata: {name: a, annotations: {eip.openelb.kubesphere.io/is-default-eip: "
        "'true'}}\nspec: {address: 192.0.2.0/28, protocol: vip, interface: 'can_reach:192.0.2.1'}\n",
-       std::string(kPoolHead) + "  addresses:\n  - \"192.0.2.0/28\"\n" + kAdvertisement,
+       StrCat(kAdvertisement, kNext, kPoolHead, "  addresses:\n  - \"192.0.2.0/28\"\n"),
        {"Eip a: protocol vip (keepalived) becomes layer 2: the segment must be the nodes' own",
         "Eip a: interface can_reach:192.0.2.1 has no equivalent: it is announced on all "
         "interfaces"}},
       {"Eip that nobody gets by itself, of BGP, and disabled",
        "kind: Eip\nmetadata: {name: a}\nspec: {address: 192.0.2.0/28, disable: true}\n",
-       std::string(kPoolHead) + "  addresses:\n  - \"192.0.2.0/28\"\n  autoAssign: false\n",
+       StrCat(kPoolHead, "  addresses:\n  - \"192.0.2.0/28\"\n  autoAssign: false\n"),
        {"Eip a: is disabled: its pool gives out nothing by itself (autoAssign: false)",
         "Eip a: protocol bgp is not spoken: its pool is converted, and announced by nobody"}},
       {"a List, and another kind",
        "kind: List\nitems:\n- {kind: Secret, metadata: {name: s}}\n- kind: AddressPool\n"
        "  metadata: {name: a}\n  spec: {protocol: layer2, addresses: [192.0.2.0/28]}\n",
-       std::string(kPoolHead) + "  addresses:\n  - \"192.0.2.0/28\"\n" + kAdvertisement,
+       StrCat(kAdvertisement, kNext, kPoolHead, "  addresses:\n  - \"192.0.2.0/28\"\n"),
        {"Secret s: not converted: not one of ConfigMap, AddressPool and Eip"}},
   }));
   DYNAMIC_SECTION(c.name) {

@@ -110,20 +110,52 @@ TEST_CASE("explain says what is not known", "[cli]") {
     const char* part;
   };
   const auto c = GENERATE(values<Case>({
-      {"slices", Resource::kSlices, "Endpoints:        unknown"},
-      {"slices: no election", Resource::kSlices, "Election:         not known: cannot read"},
-      {"pods: the class", Resource::kPods, "Why:              not known: cannot read pods"},
-      {"nodes", Resource::kNodes, "Election:         not known: cannot read nodes"},
-      {"pools", Resource::kPools, "Why:              not known: cannot read ipaddresspools"},
-      {"statuses", Resource::kStatuses, "Announced by:     unknown"},
+      {"slices", Resource::kSlices,
+       "Endpoints:        unknown: cannot read endpointslices.discovery.k8s.io: forbidden; needed: "
+       "the right to get and list endpointslices.discovery.k8s.io in all namespaces\n"},
+      {"slices: no election", Resource::kSlices,
+       "Election:         not known: cannot read endpointslices.discovery.k8s.io: forbidden"},
+      {"pods: the class", Resource::kPods,
+       "Why:              not known: cannot read pods: forbidden"},
+      {"pods: no election", Resource::kPods,
+       "Election:         not known: cannot read pods: forbidden"},
+      {"nodes", Resource::kNodes,
+       "Election:         not known: cannot read nodes: forbidden; needed: the right to get and "
+       "list nodes\n"},
+      {"pools", Resource::kPools,
+       "Why:              not known: cannot read ipaddresspools.metallb.io: forbidden"},
+      {"the ConfigMap", Resource::kConfigMap, "the right to get and list configmaps in namespace"},
+      {"statuses", Resource::kStatuses,
+       "Announced by:     unknown: cannot read servicel2statuses.metallb.io: forbidden"},
   }));
   DYNAMIC_SECTION(c.name) {
     Cluster cluster;
+    cluster.statuses.clear();
     cluster.refused = {c.refused};
     const std::string text = ToText(Explain(cluster));
     INFO(text);
     CHECK(text.find(c.part) != std::string::npos);
   }
+}
+
+TEST_CASE("explain does not say that a Service is not Stentor's where no class is known", "[cli]") {
+  Cluster cluster;
+  cluster.services[0]["spec"]["loadBalancerClass"] = "x";
+  SECTION("pods can't be read") { cluster.refused = {Resource::kPods}; }
+  SECTION("there are none") { cluster.pods.clear(); }
+  const ExplainReport report = Explain(cluster);
+  CHECK(report.address_reason.starts_with("not known: "));
+  CHECK(report.election == report.address_reason);
+  CHECK(report.pools.empty());
+}
+
+TEST_CASE("explain tells of a kind that the API server does not have", "[cli]") {
+  Cluster cluster;
+  cluster.statuses.clear();
+  cluster.absent = {Resource::kStatuses};
+  CHECK(ToText(Explain(cluster))
+            .ends_with("Announced by:     unknown: the API server has no kind "
+                       "servicel2statuses.metallb.io, which would tell\n"));
 }
 
 TEST_CASE("explain says why a Service has one family only", "[cli]") {

@@ -54,4 +54,36 @@ TEST_CASE("Pods of older manifests say how their programs are started", "[cli]")
   }
 }
 
+TEST_CASE("What can't be read says why, and what to do about it", "[cli]") {
+  struct Case {
+    const char* name;
+    absl::Status why;
+    const char* text;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"forbidden", absl::PermissionDeniedError("pods is forbidden"),
+       "cannot read pods: pods is forbidden; needed: the right to get and list pods in namespace "
+       "ns"},
+      {"too slow", absl::DeadlineExceededError("no answer within 30s"),
+       "cannot read pods: no answer within 30s; give it more time: --request-timeout"},
+      {"away", absl::UnavailableError("connection refused"),
+       "cannot read pods: connection refused"},
+      {"not there, where it has to be", absl::NotFoundError("not found"),
+       "cannot read pods: not found"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Snapshot snapshot("ns");
+    snapshot.Refuse(Resource::kPods, c.why);
+    CHECK(snapshot.GapText(Resource::kPods) == c.text);
+    CHECK(snapshot.problems == std::vector<std::string>{c.text});
+  }
+  Snapshot snapshot("ns");
+  snapshot.Refuse(Resource::kStatuses, absl::NotFoundError("not found"));
+  CHECK(snapshot.GapText(Resource::kStatuses) ==
+        "the API server has no kind servicel2statuses.metallb.io, which would tell");
+  CHECK(snapshot.GapText(Resource::kNodes) == "nodes were not read");
+  snapshot.Done(Resource::kNodes);
+  CHECK(snapshot.GapText(Resource::kNodes).empty());
+}
+
 }  // namespace stentor::cli

@@ -99,7 +99,9 @@ TEST_CASE("status tells what needs attention", "[cli]") {
   CHECK(
       report.notices ==
       std::vector<StatusReport::Notice>{
-          {"API", "cannot read namespaces: forbidden"},
+          {"API",
+           "cannot read namespaces: forbidden; needed: the right to get and list "
+           "namespaces"},
           {"speaker-node-2", "is not running and ready on node-2"},
           {"node-3", "has no speaker pod"},
           {"speaker-node-1", "ConfigurationError: configuration error: z"},
@@ -125,10 +127,14 @@ TEST_CASE("status says what is not known", "[cli]") {
   cluster.refused = {Resource::kServices, Resource::kPools, Resource::kPods, Resource::kStatuses,
                      Resource::kConfigMap};
   const StatusReport report = MakeStatus(cluster.Read());
-  CHECK(
-      ToText(report).starts_with("Pools are not known.\n\nServices are not known.\n\n"
-                                 "Pods of controller and speakers are not known.\n\n"
-                                 "NEEDS-ATTENTION   WHAT\n"));
+  CHECK(ToText(report).starts_with(
+      "Pools are not known: cannot read ipaddresspools.metallb.io: forbidden; needed: the right to "
+      "get and list ipaddresspools.metallb.io in namespace metallb-system\n\n"
+      "Services are not known: cannot read services: forbidden; needed: the right to get and list "
+      "services in all namespaces\n\n"
+      "Pods of controller and speakers are not known: cannot read pods: forbidden; needed: the "
+      "right to get and list pods in namespace metallb-system\n\n"
+      "NEEDS-ATTENTION   WHAT\n"));
   CHECK(report.notices.size() == 5);  // what could not be read, and nothing that would follow
   CHECK(ToJson(report)["known"]["pools"] == false);
 }
@@ -140,7 +146,27 @@ TEST_CASE("status does not say that nobody announces where it can't know", "[cli
   cluster.refused = {Resource::kStatuses, Resource::kPools};
   const StatusReport report = MakeStatus(cluster.Read());
   CHECK(Problems(report) == std::vector<std::string>{"no address", ""});
-  CHECK(Has(ToText(report), "unknown"));
+  CHECK(
+      Has(ToText(report),
+          "Who announces them is not known: cannot read servicel2statuses.metallb.io: forbidden"));
+  // Nor that nobody does, where nothing says whose Services they are.
+  Cluster other;
+  other.statuses.clear();
+  other.services[0]["spec"]["loadBalancerClass"] = "x";
+  other.refused = {Resource::kPods};
+  const StatusReport of_all = MakeStatus(other.Read());
+  CHECK(Problems(of_all) == std::vector<std::string>{""});
+  CHECK(of_all.others == 0);
+  CHECK(Has(ToText(of_all), "Which of them Stentor serves is not known: cannot read pods"));
+  CHECK(ToJson(of_all)["known"]["class"] == false);
+}
+
+TEST_CASE("status does not say that there are no pools where they are not valid", "[cli]") {
+  Cluster cluster;
+  cluster.pools[0]["spec"]["addresses"] = {"nowhere"};
+  const std::string text = ToText(MakeStatus(cluster.Read()));
+  INFO(text);
+  CHECK(text.starts_with("Pools are not known: the configuration is not valid"));
 }
 
 TEST_CASE("status can be looked at whatever others have written", "[cli]") {

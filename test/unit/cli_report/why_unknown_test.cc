@@ -80,6 +80,58 @@ TEST_CASE("why takes what it could not read for unknown, never for a cause", "[c
   }
 }
 
+TEST_CASE("why says what it could not read, the error, and what is needed", "[cli]") {
+  struct Case {
+    const char* name;
+    Resource refused;
+    std::function<void(Cluster&)> also;
+    const char* check;
+    const char* seen;
+  };
+  const auto nothing = [](Cluster&) {};
+  const auto c = GENERATE_COPY(values<Case>({
+      {"Services", Resource::kServices, nothing, "Service",
+       "cannot read services: forbidden; needed: the right to get and list services in all "
+       "namespaces"},
+      {"pods", Resource::kPods, nothing, "Service",
+       "cannot read pods: forbidden; needed: the right to get and list pods in namespace "
+       "metallb-system"},
+      {"advertisements, and it has no address", Resource::kAdvertisements, TakeAddress, "address",
+       "it has none; why is not known: cannot read l2advertisements.metallb.io: forbidden; needed: "
+       "the right to get and list l2advertisements.metallb.io in namespace metallb-system"},
+      {"no pods, and it has no address", Resource::kEvents,
+       [](Cluster& k) {
+         TakeAddress(k);
+         k.pods.clear();
+       },
+       "address",
+       "it has none; why is not known: no pod in namespace metallb-system tells which class of "
+       "Services Stentor serves"},
+      {"namespaces, by which its pool selects", Resource::kNamespaces,
+       [](Cluster& k) {
+         k.pools[0]["spec"]["serviceAllocation"] = {
+             {"namespaceSelectors", {{{"matchLabels", {{"team", "a"}}}}}}};
+       },
+       "pool",
+       "of pool web; whether it may keep the address is not known: cannot read namespaces: "
+       "forbidden; needed: the right to get and list namespaces"},
+      {"statuses", Resource::kStatuses, nothing, "announcement",
+       "cannot read servicel2statuses.metallb.io: forbidden; needed: the right to get and list "
+       "servicel2statuses.metallb.io in namespace metallb-system"},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    Cluster cluster;
+    c.also(cluster);
+    cluster.refused = {c.refused};
+    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+    INFO(ToText(report));
+    CHECK(report.cause() == nullptr);
+    CHECK(std::ranges::any_of(report.checks, [&c](const Check& check) {
+      return check.what == c.check && check.state == Check::State::kUnknown && check.seen == c.seen;
+    }));
+  }
+}
+
 TEST_CASE("A Service that was asked for by name is known not to be there", "[cli]") {
   Cluster cluster;
   cluster.refused = {Resource::kServices};
