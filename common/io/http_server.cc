@@ -149,6 +149,8 @@ HttpServer::~HttpServer() {
   impl_->shared->CloseAll();
 }
 
+void HttpServer::KeepNoConnections() { impl_->shared->keeps_none = true; }
+
 std::uint16_t HttpServer::port() const {
   error_code ignored;
   return impl_->acceptor.local_endpoint(ignored).port();

@@ -138,6 +138,11 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  /// From now on each answer ends its connection. For a server that is about to end while others
+  /// go on: a client that keeps connections might send a request at that very moment, and Go's
+  /// (net/http) don't repeat a POST.
+  void KeepNoConnections();
+
   [[nodiscard]] std::uint16_t port() const;
   /// How many are open.
   [[nodiscard]] std::size_t connections() const;

@@ -304,7 +304,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
       answer = PlainText(503, "too many answers are being written\n");
     }
     last_ = last_ || !parser_->is_done();  // a body that nobody reads
-    const bool keep_alive = !last_ && request.keep_alive() && request.version() == 11;
+    const bool keep_alive =
+        !last_ && !shared_->keeps_none && request.keep_alive() && request.version() == 11;
     response_.emplace(static_cast<http::status>(answer.code), 11);
     Response& response = *response_;
     response.set(http::field::content_type, answer.content_type);

@@ -70,6 +70,7 @@ class HttpShared {
   const std::vector<HttpRoute> routes;
   HttpCounts counts;
   bool closed = false;
+  bool keeps_none = false;  ///< HttpServer::KeepNoConnections
 
  private:
   std::set<HttpSession*> sessions_;

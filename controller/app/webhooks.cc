@@ -135,6 +135,9 @@ bool Webhooks::AreCalled() const {
 void Webhooks::StopBeingReady() {
   tick_timer_.Disarm();
   leaving_ = true;
+  if (server_ != nullptr) {
+    server_->KeepNoConnections();
+  }
   UpdateHealth();
 }
 

@@ -80,6 +80,16 @@ TEST_CASE("Each path and method has its answer", "[http]") {
   }
 }
 
+TEST_CASE("A server that is about to end keeps no connection", "[http]") {
+  io::EventLoop loop;
+  const auto server = OpenHttp(loop, {}, HelloAndEcho());
+  server->KeepNoConnections();
+  const std::string answer = AnswerTo(loop, *server, "GET /hello HTTP/1.1\r\n\r\n");
+  CHECK_THAT(answer, StartsWith("HTTP/1.1 200 ") && Contains("Connection: close\r\n") &&
+                         EndsWith("hello\n"));
+  CHECK(RunUntil(loop, [&] { return server->connections() == 0; }));
+}
+
 TEST_CASE("Another method is told which are allowed", "[http]") {
   io::EventLoop loop;
   const auto server = OpenHttp(loop, {}, HelloAndEcho());
