@@ -76,8 +76,8 @@ class ContainerProcess:
 
 
 class Installation:
-    def __init__(self, cluster, way):
-        self.cluster, self.way = cluster, way
+    def __init__(self, cluster, way, chart=CHART):
+        self.cluster, self.way, self.chart = cluster, way, chart
 
     # -- installing -------------------------------------------------------------------------------------------------
 
@@ -107,7 +107,8 @@ class Installation:
         self.wait_rolled_out()
 
     def helm(self, verb, *values):
-        return self.cluster.helm(verb, RELEASE, CHART, "--namespace", NAMESPACE, "--wait", f"--timeout={ROLLOUT}s", *values)
+        return self.cluster.helm(verb, RELEASE, self.chart, "--namespace", NAMESPACE, "--wait", f"--timeout={ROLLOUT}s",
+                                 *values)
 
     def uninstall(self):
         if self.way == "helm":

@@ -2,16 +2,11 @@
 """A real Prometheus beside the cluster: it finds pods by the Kubernetes API and scrapes them as an operator would let
 it, with a ServiceAccount's token or without."""
 import json
-import urllib.parse
-import urllib.request
 
-import netns
-from control_plane import tools_folder
-from processes import Process
+from alert_rules import RunningPrometheus
 
 NAMESPACE = "monitoring"
 ACCOUNT = "prometheus"
-PORT = 9090
 
 RIGHTS = {"apiVersion": "v1", "kind": "List", "items": [
     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
@@ -25,62 +20,46 @@ RIGHTS = {"apiVersion": "v1", "kind": "List", "items": [
      "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]}]}
 
 
-class Prometheus:
-    """Two jobs for the same pods: "with-token" and "without-token"."""
+class Prometheus(RunningPrometheus):
+    """Two jobs for the same pods: "with-token" and "without-token". The latter fails, so it isn't there where the chart's
+    alerts are tried (`alerting`)."""
 
-    def __init__(self, cluster, scraped_namespace, folder):
-        self._cluster, self._scraped, self._folder = cluster, scraped_namespace, folder
-        self._process = None
-
-    def __enter__(self):
-        control_plane = self._cluster.control_plane
-        self._cluster.apply(json.dumps(RIGHTS))
-        folder = self._folder
+    def __init__(self, cluster, scraped_namespace, folder, alerting=False):
+        control_plane = cluster.control_plane
+        cluster.apply(json.dumps(RIGHTS))
         token = folder / "token"
         token.write_text(control_plane.token(NAMESPACE, ACCOUNT))
         token.chmod(0o600)
         authorization = {"credentials_file": str(token)}
 
         def job(name, more):
-            return {"job_name": name, "scheme": "https", "scrape_interval": "1s", "scrape_timeout": "1s",
+            return {"job_name": name, "scheme": "https",
                     # The certificate is self-signed unless one is given, as MetalLB's.
                     "tls_config": {"insecure_skip_verify": True}, **more,
                     "kubernetes_sd_configs": [{
-                        "role": "pod", "namespaces": {"names": [self._scraped]},
+                        "role": "pod", "namespaces": {"names": [scraped_namespace]},
                         "api_server": f"https://{control_plane.address}:{control_plane.port}",
                         "tls_config": {"ca_file": str(control_plane.ca)}, "authorization": authorization}],
                     "relabel_configs": [
                         {"source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": "metricshttps",
                          "action": "keep"},
+                        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
                         {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"}]}
-        config = folder / "prometheus.yaml"
-        config.write_text(json.dumps({"scrape_configs": [job("with-token", {"authorization": authorization}),
-                                                         job("without-token", {})]}))
-        self._process = Process(
-            "prometheus", self._cluster.network.control,
-            [tools_folder("prometheus") / "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
-             f"--web.listen-address=127.0.0.1:{PORT}"], folder / "prometheus.log")
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-
-    def _ask(self, path, **query):
-        with netns.entered(self._cluster.network.control):
-            address = f"http://127.0.0.1:{PORT}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return json.load(answer)["data"]
+        jobs = [job("with-token", {"authorization": authorization})]
+        if not alerting:
+            jobs.append(job("without-token", {}))
+        super().__init__(cluster.network, folder, jobs, alerting)
 
     def targets(self, job):
         """pod → (health, last error) of what is scraped."""
         return {target["labels"]["pod"]: (target["health"], target["lastError"])
-                for target in self._ask("targets", state="active")["activeTargets"] if target["labels"]["job"] == job}
+                for target in self.ask("targets", state="active")["activeTargets"] if target["labels"]["job"] == job}
 
     def names(self, component, job="with-token"):
         """The names of all metrics that pods of a component have."""
         pattern = f'{{job="{job}",pod=~".*{component}.*"}}'
-        return set(self._ask("label/__name__/values", **{"match[]": pattern}))
+        return set(self.ask("label/__name__/values", **{"match[]": pattern}))
 
     def value(self, query):
         """The values of a query, by pod."""
-        return {one["metric"].get("pod", ""): float(one["value"][1]) for one in self._ask("query", query=query)["result"]}
+        return {one["metric"].get("pod", ""): float(one["value"][1]) for one in self.ask("query", query=query)["result"]}

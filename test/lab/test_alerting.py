@@ -7,79 +7,30 @@ import json
 import subprocess
 import sys
 import time
-import urllib.parse
 import urllib.request
 
+import alert_rules
 import netns
 import pytest
-import yaml
-from control_plane import tools_folder
+from alert_rules import FIRES, RunningPrometheus
 from lab import HERE
 from network import CONTROL_ADDRESS
-from processes import Process, wait_for
+from prerequisites import need
+from processes import wait_for
 from story import ADDRESS, SERVICE, SOON, Story, pool
 
 ROOT = HERE.parents[1]
 PORT = 7472
-FIRES, CLEARS = 40, 90
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
-def rules():
-    """The PrometheusRule of the chart, with seconds in the place of minutes."""
-    done = subprocess.run(
-        [tools_folder("helm") / "helm", "template", "metallb", ROOT / "charts/stentor", "--namespace=metallb-system",
-         "--kube-version=1.34", "--set=prometheus.prometheusRule.enabled=true", "--show-only=templates/alerts.yaml"],
-        capture_output=True, text=True, check=True)
-    spec = yaml.safe_load(done.stdout)["spec"]
-    for rule in spec["groups"][0]["rules"]:
-        if "for" in rule:
-            rule["for"] = rule["for"].replace("m", "s")
-        # Not less than two scrapes.
-        rule["expr"] = rule["expr"].replace("offset 1m", "offset 2s").replace("[30m:1m]", "[60s:2s]")
-    return spec
-
-
-class Prometheus:
-    def __init__(self, lab, folder):
-        self._lab = lab
-        (folder / "rules.yaml").write_text(json.dumps(rules()))
-        addresses = {"metallb-controller-0": CONTROL_ADDRESS, **{
-            f"metallb-speaker-{node.name}": node.management for node in lab.nodes.values()}}
-        targets = [{"targets": [f"{address}:{PORT}"], "labels": {"namespace": "metallb-system", "pod": pod}}
-                   for pod, address in addresses.items()]
-        config = folder / "prometheus.yaml"
-        config.write_text(json.dumps({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": ["rules.yaml"], "scrape_configs": [{"job_name": "stentor", "static_configs": targets}]}))
-        self.process = Process(
-            "prometheus", lab.network.control,
-            [tools_folder("prometheus") / "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
-             "--web.listen-address=127.0.0.1:9090"], folder / "prometheus.log")
-
-    def ask(self, path, **query):
-        with netns.entered(self._lab.network.control):
-            address = f"http://127.0.0.1:9090/api/v1/{path}?{urllib.parse.urlencode(query)}"
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return json.load(answer)["data"]
-
-    def firing(self):
-        """{alert: the summaries of all that fire}"""
-        found = {}
-        for one in self.ask("alerts")["alerts"]:
-            if one["state"] == "firing":
-                found.setdefault(one["labels"]["alertname"], []).append(one["annotations"]["summary"])
-        return found
-
-    def fires(self, *alerts):
-        """All of them do, and no other; returns the summaries of the first."""
-        def so():
-            seen = self.firing()
-            return seen if seen.keys() == set(alerts) else None
-        return wait_for(so, FIRES, lambda: f"{alerts} fire; these do: {self.firing()}")[alerts[0]]
-
-    def is_quiet(self):
-        wait_for(lambda: self.firing() == {}, CLEARS, lambda: f"nothing fires; these do: {self.firing()}")
+def prometheus_of(lab, folder):
+    """One that scrapes the programs where they run, under the names that their pods would have."""
+    addresses = {"metallb-controller-0": CONTROL_ADDRESS, **{
+        f"metallb-speaker-{node.name}": node.management for node in lab.nodes.values()}}
+    targets = [{"targets": [f"{address}:{PORT}"], "labels": {"namespace": "metallb-system", "pod": pod}}
+               for pod, address in addresses.items()]
+    return RunningPrometheus(lab.network, folder, [{"job_name": "stentor", "static_configs": targets}], alerting=True)
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +45,11 @@ def story(stentor_lab):
 
 @pytest.fixture(scope="module")
 def prometheus(story, tmp_path_factory):
-    for program in ("prometheus", "helm"):
-        if not tools_folder(program):
-            pytest.skip(f"{program} is not built (./dev setup, or test/kubernetes/build-tools)")
-    made = Prometheus(story.lab, tmp_path_factory.mktemp("prometheus"))
-    wait_for(lambda: len(made.ask("query", query="up == 1")["result"]) == 1 + len(story.lab.nodes), SOON, "all are scraped")
-    yield made
-    made.process.kill()
+    need(alert_rules.missing())
+    with prometheus_of(story.lab, tmp_path_factory.mktemp("prometheus")) as made:
+        wait_for(lambda: len(made.ask("query", query="up == 1")["result"]) == 1 + len(story.lab.nodes), SOON,
+                 "all are scraped")
+        yield made
 
 
 def test_nothing_fires_when_all_is_well(prometheus):
