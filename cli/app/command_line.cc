@@ -74,7 +74,7 @@ void AddFiles(CLI::App& command, Options& options) {
 
 void AddWhatIf(CLI::App& app, Options& options, Run& run) {
   CLI::App* const what_if = AddCommand(
-      app, "what-if", "Which addresses would move if a node went, or files were applied");
+      app, "what-if", "Which addresses would move if a node went, or files (-f) were applied");
   what_if->require_subcommand(0, 1);
   what_if->add_option("-f,--filename", options.files,
                       "Files with YAML or JSON to be applied; - for standard input");

@@ -104,6 +104,7 @@ ExplainReport ExplainService(const Snapshot& snapshot, const model::Service& ser
     report.pool = pool->name;
   }
   report.announcers_gap = snapshot.GapText(Resource::kStatuses);
+  report.class_gap = snapshot.ClassGapText();
   report.endpoints_gap = snapshot.GapText(Resource::kSlices);
   report.address_reason = AddressReason(report, snapshot, service, books);
   if (report.ours && snapshot.config.ok() && snapshot.AllocationGapText().empty()) {
@@ -117,8 +118,8 @@ ExplainReport ExplainService(const Snapshot& snapshot, const model::Service& ser
     }
   }
   report.endpoint_nodes.assign(nodes.begin(), nodes.end());
-  if (const std::string gap = snapshot.ClassGapText(); !gap.empty()) {
-    report.election = StrCat("not known: ", gap);
+  if (!report.class_gap.empty()) {
+    report.election = StrCat("not known: ", report.class_gap);
     return report;
   }
   if (!report.ours) {
@@ -208,7 +209,7 @@ ordered_json ToJson(const ExplainReport& report) {
   return {{"namespace", report.service.name_space},
           {"name", report.service.name},
           {"loadBalancerClass", report.load_balancer_class},
-          {"served", report.ours},
+          {"served", report.class_gap.empty() ? ordered_json(report.ours) : ordered_json()},
           {"requestedAddresses", report.requested},
           {"requestedPool", report.requested_pool},
           {"addresses", report.addresses},
@@ -223,7 +224,8 @@ ordered_json ToJson(const ExplainReport& report) {
           {"excluded", std::move(excluded)},
           {"announcedBy", std::move(announcers)},
           {"known",
-           {{"endpoints", report.endpoints_gap.empty()},
+           {{"class", report.class_gap.empty()},
+            {"endpoints", report.endpoints_gap.empty()},
             {"announcers", report.announcers_gap.empty()}}}};
 }
 

@@ -32,7 +32,8 @@ struct ExplainReport {
   std::vector<speaker::Candidate> candidates;                 ///< Best first.
   std::vector<std::pair<std::string, std::string>> excluded;  ///< Node, why.
   std::vector<Announcer> announcers;
-  std::string endpoints_gap;   ///< Why endpoints are not known; empty: they are.
+  std::string class_gap;       ///< Why `ours` is not known; empty: it is.
+  std::string endpoints_gap;   ///< The same for endpoints.
   std::string announcers_gap;  ///< The same for who announces.
 };
 

@@ -35,6 +35,7 @@ void AddPools(const Snapshot& snapshot, const Books& books, StatusReport& report
     }
     return;
   }
+  report.usage_gap = snapshot.AllocationGapText();
   for (const config::Pool& pool : snapshot.config->pools) {
     const Books::Usage usage = books.UsageOf(pool.name);
     StatusReport::Pool row{.name = pool.name,
@@ -58,6 +59,9 @@ void AddPools(const Snapshot& snapshot, const Books& books, StatusReport& report
 std::string ProblemOf(const Snapshot& snapshot, const StatusReport::Service& row,
                       const model::Service& service, const controller::Standing* standing,
                       const std::string& dispute) {
+  if (!snapshot.KnowsClass()) {
+    return "";  // it may be another load balancer's
+  }
   if (row.addresses.empty()) {
     if (service.address_allocated && !service.address_allocated->reason.empty()) {
       return StrCat("no address: ", service.address_allocated->reason);
@@ -73,7 +77,7 @@ std::string ProblemOf(const Snapshot& snapshot, const StatusReport::Service& row
   if (standing != nullptr && standing->refusal) {
     return StrCat("not what it asks for: ", standing->refusal->reason);
   }
-  if (!snapshot.Knows(Resource::kStatuses) || !snapshot.KnowsClass()) {
+  if (!snapshot.Knows(Resource::kStatuses)) {
     return "";
   }
   // Those of speakers that ended are on their way out.
@@ -200,8 +204,10 @@ std::string ToText(const StatusReport& report) {
   Table pools(
       {"POOL", "ADDRESSES", "USED-V4", "FREE-V4", "USED-V6", "FREE-V6", "AUTO", "ADVERTISED-BY"});
   for (const StatusReport::Pool& pool : report.pools) {
-    const auto number = [](const StatusReport::Usage& usage, std::uint64_t value) {
-      return usage.used + usage.free == 0 ? std::string() : StrCat(value);
+    const auto number = [&report](const StatusReport::Usage& usage, std::uint64_t value) {
+      return usage.used + usage.free == 0 ? std::string()
+             : report.usage_gap.empty()   ? StrCat(value)
+                                          : "unknown";
     };
     pools.Add({pool.name, Join(pool.ranges), number(pool.ipv4, pool.ipv4.used),
                number(pool.ipv4, pool.ipv4.free), number(pool.ipv6, pool.ipv6.used),
@@ -226,8 +232,11 @@ std::string ToText(const StatusReport& report) {
                     : report.pools_gap.empty() ? "There are no pools.\n"
                                                : "";
   StrAppend(&out,
-            gap(pools.empty() ? "Pools are" : "Whether there are more pools is", report.pools_gap),
-            "\n");
+            gap(pools.empty() ? "Pools are" : "Whether there are more pools is", report.pools_gap));
+  if (!pools.empty()) {
+    StrAppend(&out, gap("How many of their addresses are used is", report.usage_gap));
+  }
+  out += '\n';
   out += !services.empty()             ? services.ToString()
          : report.services_gap.empty() ? "There are no Services of type LoadBalancer to serve.\n"
                                        : "";
@@ -269,6 +278,7 @@ std::string ToText(const StatusReport& report) {
 ordered_json ToJson(const StatusReport& report) {
   ordered_json json{{"known",
                      {{"pools", report.pools_gap.empty()},
+                      {"usage", report.usage_gap.empty()},
                       {"services", report.services_gap.empty()},
                       {"class", report.class_gap.empty()},
                       {"announcers", report.announcers_gap.empty()},
@@ -278,8 +288,11 @@ ordered_json ToJson(const StatusReport& report) {
                     {"servicesOfOtherClasses", report.others},
                     {"programs", ordered_json::array()},
                     {"notices", ordered_json::array()}};
-  const auto usage = [](const StatusReport::Usage& value) {
-    return ordered_json{{"used", value.used}, {"free", value.free}};
+  const auto usage = [&report](const StatusReport::Usage& value) -> ordered_json {
+    if (!report.usage_gap.empty()) {
+      return nullptr;
+    }
+    return {{"used", value.used}, {"free", value.free}};
   };
   for (const StatusReport::Pool& pool : report.pools) {
     json["pools"].push_back({{"name", pool.name},

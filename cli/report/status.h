@@ -48,6 +48,7 @@ struct StatusReport {
   };
   // Why something is not known, so that some or all of it may be missing here; empty: it is.
   std::string pools_gap;
+  std::string usage_gap;  ///< How many addresses of the pools are used.
   std::string services_gap;
   std::string class_gap;  ///< Which Services are ours: all are among them.
   std::string announcers_gap;

@@ -56,8 +56,8 @@ constexpr MetricInfo kServices{
     "Services of this load balancer class, by what the election said of this node"};
 constexpr MetricInfo kUnannounced{
     "stentor_speaker_unannounced", MetricType::kGauge,
-    "1 for each address of a Service that this node does not announce, and not because another one "
-    "does; of the first 200"};
+    "1 for each address of a Service that neither this node announces nor another one that won it; "
+    "of the first 200"};
 constexpr MetricInfo kNodesWithout{"stentor_membership_nodes_without_speaker", MetricType::kGauge,
                                    "Nodes on which this speaker knows of no living one"};
 constexpr MetricInfo kStatusesPending{
@@ -83,7 +83,7 @@ constexpr MetricInfo kSavedState{
     "stentor_speaker_saved_state_in_use", MetricType::kGauge,
     "1 while a part of what is announced is known from before the restart only"};
 
-// What is wrong with more addresses than these is wrong with all of them.
+// Where more than these are announced by nobody, the counts by reason tell enough.
 constexpr std::size_t kMostUnannounced = 200;
 
 constexpr std::array<TrapKind, kTrapKinds> kAllTraps = {
@@ -128,7 +128,8 @@ void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) co
   if (sources.members == nullptr) {
     return;
   }
-  metrics.Set(kNodesWithout, std::uint64_t{sources.reconciler.NodesWithoutSpeaker()});
+  metrics.Set(kNodesWithout,
+              std::uint64_t{sources.reconciler.NodesWithout(sources.members->Speakers())});
   const Membership& membership = sources.members->membership();
   metrics.Set(kMembers, std::uint64_t{membership.AliveMembers().size()});
   for (const MembershipDrop reason : kAllMembershipDrops) {

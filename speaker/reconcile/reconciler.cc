@@ -182,6 +182,7 @@ bool Reconciler::Apply(const model::ServiceKey& key, Entry& entry, const Outcome
   }
   entry.verdict = outcome.verdict;
   entry.decision = outcome.vote.reason;
+  entry.elsewhere = !outcome.vote.winner.empty() && outcome.vote.winner != options_.node;
   if (outcome.verdict != Verdict::kNotMine) {
     ++counts_[Slot(*entry.verdict, entry.decision)];
   }
@@ -215,7 +216,7 @@ bool Reconciler::Apply(const model::ServiceKey& key, Entry& entry, const Outcome
     entry.announced.clear();
     entry.fresh.clear();
   }
-  if (announce || (!outcome.vote.winner.empty() && outcome.vote.winner != options_.node)) {
+  if (announce || entry.elsewhere) {
     NoteWon(entry);
   }
   return changed;
@@ -224,8 +225,7 @@ bool Reconciler::Apply(const model::ServiceKey& key, Entry& entry, const Outcome
 bool Reconciler::NoteHandOver(const model::ServiceKey& key, const Entry& entry,
                               const Outcome& outcome) {
   const auto known = lost_.find(key);
-  const bool another = ready_ && outcome.verdict == Verdict::kNotElected &&
-                       !outcome.vote.winner.empty() && outcome.vote.winner != options_.node;
+  const bool another = ready_ && outcome.verdict == Verdict::kNotElected && entry.elsewhere;
   Lost lost;
   if (another) {
     lost.winner = std::string(outcome.vote.winner);

@@ -258,12 +258,11 @@ class Reconciler {
   [[nodiscard]] std::uint64_t elections() const noexcept { return elections_; }
   /// Services of our class by ReasonName(), as of the last Reconcile(). Every reason is there.
   [[nodiscard]] std::map<std::string_view, std::size_t> VerdictCounts() const;
-  /// The addresses that this node does not announce for another reason than that another one does
-  /// (or none could), as of the last Reconcile(): of the first Services that have some, so that
-  /// there are no more than `most`.
+  /// The addresses that this node does not announce, nor does another one that won them, as of the
+  /// last Reconcile(): of the first Services that have some, so that there are no more than `most`.
   [[nodiscard]] std::vector<UnannouncedAddress> Unannounced(std::size_t most) const;
-  /// Nodes on which no speaker of the last SetSpeakers() is.
-  [[nodiscard]] std::size_t NodesWithoutSpeaker() const;
+  /// Nodes on which none of these is.
+  [[nodiscard]] std::size_t NodesWithout(const std::vector<Speaker>& speakers) const;
   /// How it stands with `service`, as of the last Reconcile(); nothing where it is not known.
   [[nodiscard]] std::optional<Explanation> Explain(const model::ServiceKey& service) const;
 
@@ -287,6 +286,7 @@ class Reconciler {
     AddressKey former_key = 0;                  // of another first address, until just now
     std::optional<Verdict> verdict;             // of the last Reconcile()
     DecisionReason decision = DecisionReason::kNotOwner;
+    bool elsewhere = false;                 // another node won
     std::vector<net::IpAddress> announced;  // by this node, now
     std::vector<net::IpAddress> fresh;      // those of them that were new in the cluster
     AllowedInterfaces interfaces;

@@ -92,9 +92,8 @@ std::map<std::string_view, std::size_t> Reconciler::VerdictCounts() const {
 std::vector<UnannouncedAddress> Reconciler::Unannounced(std::size_t most) const {
   std::vector<UnannouncedAddress> found;
   for (const auto& [key, entry] : services_) {
-    const bool elsewhere =
-        entry.verdict == Verdict::kNotElected && entry.decision == DecisionReason::kNotOwner;
-    if (!entry.mine || !entry.verdict || *entry.verdict == Verdict::kAnnounced || elsewhere) {
+    const bool well = entry.elsewhere || entry.verdict == Verdict::kAnnounced;
+    if (!entry.mine || !entry.verdict || well) {
       continue;
     }
     for (const net::IpAddress& address : entry.ingress) {
@@ -109,9 +108,9 @@ std::vector<UnannouncedAddress> Reconciler::Unannounced(std::size_t most) const 
   return found;
 }
 
-std::size_t Reconciler::NodesWithoutSpeaker() const {
+std::size_t Reconciler::NodesWithout(const std::vector<Speaker>& speakers) const {
   std::set<std::string_view> with;
-  for (const Speaker& speaker : speakers_) {
+  for (const Speaker& speaker : speakers) {
     with.insert(speaker.node);
   }
   return static_cast<std::size_t>(std::ranges::count_if(

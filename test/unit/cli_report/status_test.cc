@@ -153,12 +153,24 @@ TEST_CASE("status does not say that nobody announces where it can't know", "[cli
   Cluster other;
   other.statuses.clear();
   other.services[0]["spec"]["loadBalancerClass"] = "x";
+  other.services.push_back(MakeService("waiting", ""));
   other.refused = {Resource::kPods};
   const StatusReport of_all = MakeStatus(other.Read());
-  CHECK(Problems(of_all) == std::vector<std::string>{""});
+  CHECK(Problems(of_all) == std::vector<std::string>{"", ""});
   CHECK(of_all.others == 0);
   CHECK(Has(ToText(of_all), "Which of them Stentor serves is not known: cannot read pods"));
   CHECK(ToJson(of_all)["known"]["class"] == false);
+}
+
+TEST_CASE("status does not take a pool for empty where Services can't be read", "[cli]") {
+  Cluster cluster;
+  cluster.refused = {Resource::kServices};
+  const StatusReport report = MakeStatus(cluster.Read());
+  REQUIRE(report.pools.size() == 1);
+  CHECK(Has(ToText(report), "unknown   unknown"));
+  CHECK(Has(ToText(report), "How many of their addresses are used is not known: cannot read "));
+  CHECK(ToJson(report)["known"]["usage"] == false);
+  CHECK(ToJson(report)["pools"][0]["ipv4"].is_null());
 }
 
 TEST_CASE("status does not say that there are no pools where they are not valid", "[cli]") {

@@ -119,15 +119,29 @@ TEST_CASE("Addresses that are not announced are named with the reason", "[speake
   CHECK(uncovered[4] == UnannouncedAddress{kKey, kVip, "noMatchingAdvertisement"});
 }
 
+TEST_CASE("An address that no node can announce is named by all", "[speaker-reconcile]") {
+  Fixture fixture;
+  Reconciler& reconciler = fixture.reconciler;
+  reconciler.UpsertService(ServiceNamed("elsewhere", {"10.20.30.1"}));
+  reconciler.UpsertSlice(SliceOf("elsewhere"));
+  for (const char* const name : {"iris1", "iris2"}) {
+    auto node = NodeNamed(name);
+    node.labels["node.kubernetes.io/exclude-from-external-load-balancers"] = "";
+    reconciler.UpsertNode(node);
+  }
+  (void)reconciler.Reconcile(kNow);
+  const std::vector<UnannouncedAddress> found = reconciler.Unannounced(9);
+  REQUIRE_FALSE(found.empty());
+  CHECK(found[0] == UnannouncedAddress{{"default", "elsewhere"}, kOtherVip, "notOwner"});
+}
+
 TEST_CASE("Nodes without a living speaker are counted", "[speaker-reconcile]") {
   Fixture fixture;
-  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 0);
   fixture.reconciler.UpsertNode(NodeNamed("iris3"));
-  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 1);
-  fixture.reconciler.SetSpeakers({{.node = "iris1"}, {.node = "iris9"}}, true);
-  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 2);
+  CHECK(fixture.reconciler.NodesWithout({}) == 3);
+  CHECK(fixture.reconciler.NodesWithout({{.node = "iris1"}, {.node = "iris9"}}) == 2);
   fixture.reconciler.DeleteNode("iris2");
-  CHECK(fixture.reconciler.NodesWithoutSpeaker() == 1);
+  CHECK(fixture.reconciler.NodesWithout({{.node = "iris1"}, {.node = "iris9"}}) == 1);
 }
 
 TEST_CASE("Services are counted by the reason for what they are", "[speaker-reconcile]") {
