@@ -121,14 +121,14 @@ class Cluster(Testbed):
         self.nodes[name].kill()
         return moment
 
-    def revive_node(self, name):
+    def revive_node(self, name, deadline=60):
         """The node boots with what is on its disk: images, and pods that are still its own."""
         node = self.nodes[name]
         self.network.cables(name, "up")
         node.boot()
         node.start_kubelet()
         node.start_proxy()
-        node.wait(lambda: self.node_usable(name), f"{name} is Ready")
+        node.wait(lambda: self.node_usable(name), f"{name} is Ready", deadline)
 
     # -- pods -----------------------------------------------------------------------------------------------------
 

@@ -107,8 +107,8 @@ class Installation:
         self.wait_rolled_out()
 
     def helm(self, verb, *values):
-        return self.cluster.helm(verb, RELEASE, self.chart, "--namespace", NAMESPACE, "--wait", f"--timeout={ROLLOUT}s",
-                                 *values)
+        return self.cluster.helm(verb, RELEASE, self.chart, "--namespace", NAMESPACE, "--wait", f"--timeout={2 * ROLLOUT}s",
+                                 *values, timeout=3 * ROLLOUT)  # what Helm says at its own limit is worth hearing
 
     def uninstall(self):
         if self.way == "helm":

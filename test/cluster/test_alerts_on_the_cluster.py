@@ -82,8 +82,8 @@ CAUSES = {"every node is excluded by its label": (exclude_every_node, include_ev
 @pytest.mark.parametrize("cause", CAUSES)
 def test_nobody_announces_a_service(story, calm, cause):
     begin, end = CAUSES[cause]
-    begin(story)
     try:
+        begin(story)
         assert calm.fires("StentorNoAnnouncer", deadline=ROLLOUT) == ["Services that nobody announces: 1"]
         story.silence(ADDRESS)
     finally:
@@ -96,8 +96,8 @@ def test_no_node_is_chosen_to_run_a_speaker(story, calm):
 
     def on(nodes):
         patch(story, daemonset, {"template": {"spec": {"nodeSelector": nodes}}})
-    on(NOWHERE)
     try:
+        on(NOWHERE)
         # While they end, it may fire for each of them.
         wait_for(lambda: calm.firing() == {"StentorSpeakerMissing": ["No speaker is there"]}, ROLLOUT,
                  lambda: f"it fires for all of them; these do: {calm.firing()}")

@@ -25,10 +25,9 @@ class World(Layer2):
         """The node that alone answers for the IPv4 address, and for the IPv6 address too."""
         def one():
             node = self.lab.speaker_of(self.address)
-            return node if node and node not in without else None
-        node = wait_for(one, SOON, f"one answers, and it is none of {without}")
-        self.answers(self.address6, self.lab.nodes[node].mac)
-        return node
+            both = node and self.poller.who_has(self.address6) == [self.lab.nodes[node].mac]
+            return node if both and node not in without else None
+        return wait_for(one, SOON, f"one answers, and it is none of {without}")
 
     def told(self, event, about):
         """The nodes whose speakers have told this of the one of `about`; each as often as it did."""
