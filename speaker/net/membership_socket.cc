@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/net/membership_socket.h"
 
+#include <fcntl.h>
 #include <linux/errqueue.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
@@ -27,6 +28,9 @@ constexpr int kDscpNetworkControl = 0xC0;
 
 // Space for the largest error that the kernel queues, cut datagram excluded.
 constexpr std::size_t kControlSize = 256;
+
+// Above the descriptors of all packet sockets, below the usual soft limit of 1,024.
+constexpr int kHighDescriptor = 900;
 
 std::string ErrnoText(int error) { return std::generic_category().message(error); }
 
@@ -90,6 +94,14 @@ bool SetOption(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
+// The same file under a high number. Of a process that is killed Linux (since 4.4, task_work_run)
+// releases the file with the highest number first, and each packet socket takes it some 10 ms:
+// until this one is released too, the host does not tell the other speakers that nobody listens.
+UniqueFd ToHighDescriptor(UniqueFd fd) {
+  UniqueFd high(::fcntl(fd.Get(), F_DUPFD_CLOEXEC, kHighDescriptor));
+  return high.IsOpen() ? std::move(high) : std::move(fd);
+}
+
 // Port unreachable says that the host lives and the process doesn't. Other errors (no route, host
 // unreachable) are what silence looks like from here, and are left to the membership's timers.
 bool IsPortUnreachable(const sock_extended_err& error) {
@@ -147,7 +159,7 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
   if (::getsockname(fd.Get(), bound.Generic(), &bound.size) != 0) {
     return absl::UnavailableError(StrCat(where, ErrnoText(errno)));
   }
-  return MembershipSocket(std::move(fd), address.family(), PortOf(bound.storage));
+  return MembershipSocket(ToHighDescriptor(std::move(fd)), address.family(), PortOf(bound.storage));
 }
 
 bool MembershipSocket::Drain(const OnDatagram& on_datagram, const OnUnreachable& on_unreachable,

@@ -64,6 +64,16 @@ bool DrainInto(MembershipSocket& socket, Seen& seen, std::size_t limit = 256) {
 
 }  // namespace
 
+TEST_CASE("MembershipSocket stands above packet sockets, which are released later",
+          "[speaker_net]") {
+  STENTOR_REQUIRE_NAMESPACES();
+  const Host host;
+  const auto socket = MembershipSocket::Open(kOne, 0);
+  REQUIRE(socket.ok());
+  CHECK(socket->fd() >= 900);
+  CHECK(socket->port() != 0);
+}
+
 TEST_CASE("MembershipSocket carries datagrams with their source", "[speaker_net]") {
   STENTOR_REQUIRE_NAMESPACES();
   const Host host;
