@@ -2,6 +2,7 @@
 """Hosts on the segment that are no nodes: what they ask, and what their kernel believes."""
 import bisect
 import contextlib
+import datetime
 import json
 import pathlib
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import netns
 from processes import Process, wait_for
@@ -78,6 +80,24 @@ class Client:
     def forget(self, address):
         """Empties the kernel's entry, as if this host had never talked to the address."""
         netns.ip("neighbour", "flush", "to", address, "dev", "eth0", namespace=self._namespace)
+
+
+class Beliefs:
+    """Which MACs a host's kernel believed that its neighbours have, and since when, by the kernel's own notices."""
+
+    def __init__(self, host, log):
+        words = ["ip", "-ts", "-o", "monitor", "neighbour", "dev", "eth0"]
+        self._process = Process("neighbours", host.namespace, words, log)
+
+    def changes(self, address):
+        """The moments (monotonic) at which the address got another MAC than it had."""
+        offset, found, known = time.time() - time.monotonic(), [], None
+        for stamp, about, mac in re.findall(r"^\[(\S+)\] (\S+) .*lladdr (\S+)", self._process.log_text(), re.MULTILINE):
+            if about == address:
+                if known not in (None, mac):
+                    found.append(datetime.datetime.fromisoformat(stamp).timestamp() - offset)
+                known = mac
+        return found
 
 
 class OpenLoopClient:

@@ -17,7 +17,7 @@ import netns
 from asker import Asker
 from asking import Record, move
 from cables import replug, unplug
-from clients import OpenLoopClient
+from clients import Beliefs, OpenLoopClient
 from election import candidates
 from layer2 import advertisement
 from processes import Process, wait_for
@@ -52,6 +52,7 @@ class World:
         wait_for(lambda: self._given() == set(self.addresses), 120, "all Services have their addresses", every=0.5)
         with netns.entered(lab.clients["client-2"].namespace):
             self._asker = Asker("eth0", self.addresses)
+        self._beliefs = Beliefs(lab.clients["client"], lab.logs / "neighbours.log")
         netns.batch(["link add island type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set island up"],
                     lab.network.switch)
 
@@ -164,7 +165,7 @@ class World:
             moves = moved(heard, moment, self.lab.nodes[node].mac)
         announcer.start(node)
         self.wait_owned(announcer)
-        return {"one_taken_s": moves[address].taken, **owned(moves), **counted(answers, heard[address])}
+        return {"one_taken_s": moves[address].taken, **owned(moves), **self._counted(answers, address, heard)}
 
     def wait_owned_or_held(self, announcer, node):
         """After SIGKILL. keepalived leaves its addresses on the interface, so that the node's kernel goes on answering
@@ -189,10 +190,22 @@ class World:
             back = self._all_served(client, address, record, moment)
         return stopped, back
 
-    @staticmethod
-    def _all_served(client, address, record, moment):
+    def _all_served(self, client, address, record, moment):
         answers, heard = ended(client, moment), record.end()
-        return {**owned(moved(heard, moment)), **counted(answers, heard[address])}
+        return {**owned(moved(heard, moment)), **self._counted(answers, address, heard)}
+
+    def _counted(self, answers, address, heard):
+        """What became of the client's connections to an address; `heard` is what another host heard meanwhile. Those that
+        were open when the address moved are counted by themselves: the new node knows nothing of them. It has moved for
+        this client when its kernel believes it, which may ignore for a second that it moved once more (arp_locktime)."""
+        said = heard[address]
+        changes = [after.moment for before, after in zip(said, said[1:]) if before.mac != after.mac]
+        changes += self._beliefs.changes(address)
+        bad = [(start, end) for start, end, ok, _ in answers if not ok]
+        cut = sum(any(start <= change + SLACK and change - SLACK <= end for change in changes) for start, end in bad)
+        return {"connections": len(answers), "cut": cut, "failed": len(bad) - cut,
+                "late": sum(ok and end - start > LATE for start, end, ok, _ in answers),
+                "slowest_s": max((end - start for start, end, _, _ in answers), default=0)}
 
     def rolled(self, announcer):
         """All are restarted, one after the other, each when the one before has its addresses again."""
@@ -210,7 +223,7 @@ class World:
             took = time.monotonic() - moment
             answers = {address: ended(client, moment, rate) for address, client in clients.items()}
             heard = record.end()
-        counts = [counted(answers[address], heard[address]) for address in asked]
+        counts = [self._counted(answers[address], address, heard) for address in asked]
         return {**{key: sum(one[key] for one in counts) for key in counts[0]}, "took_s": took,
                 "slowest_s": max(one["slowest_s"] for one in counts),
                 "silence_s": max(one.silence for one in moved(heard, moment).values())}
@@ -234,7 +247,7 @@ class World:
             self.wait_owned(announcer)
             answers, heard = ended(client, moment), record.end()
             moves = moved(heard, moment)
-        return {**counted(answers, heard[mine[0]]), "one_owner_s": max(one.left for one in moves.values()),
+        return {**self._counted(answers, mine[0], heard), "one_owner_s": max(one.left for one in moves.values()),
                 "silence_s": max(one.silence for one in moves.values())}
 
     # -- trials: connections that last, and a machine that is busy ----------------------------------------------------
@@ -304,14 +317,3 @@ def ended(client, moment, rate=RATE):
     with contextlib.suppress(AssertionError):  # on a busy machine the client may have sent fewer
         wait_for(lambda: len(mine()) >= (end - begin) * rate - 1, PATIENCE + 1, "all have ended", every=0.1)
     return mine()
-
-
-def counted(answers, heard):
-    """What became of connections to an address; `heard` is what was said about it meanwhile. Those that were open when
-    the address moved are counted by themselves: the new node knows nothing of them."""
-    changes = [after.moment for before, after in zip(heard, heard[1:]) if before.mac != after.mac]
-    bad = [(start, end) for start, end, ok, _ in answers if not ok]
-    cut = sum(any(start <= change + SLACK and change - SLACK <= end for change in changes) for start, end in bad)
-    return {"connections": len(answers), "cut": cut, "failed": len(bad) - cut,
-            "late": sum(ok and end - start > LATE for start, end, ok, _ in answers),
-            "slowest_s": max((end - start for start, end, _, _ in answers), default=0)}
