@@ -9,6 +9,17 @@
 #include "test/unit/cli_report/cluster.h"
 
 namespace stentor::cli {
+namespace {
+
+// What is said of default/web where one kind can't be read, and `change` was made before.
+WhyReport WhyRefused(Resource refused, const std::function<void(Cluster&)>& change) {
+  Cluster cluster;
+  change(cluster);
+  cluster.refused = {refused};
+  return Why(cluster.Read(), {.service = {"default", "web"}});
+}
+
+}  // namespace
 
 TEST_CASE("why takes what it could not read for unknown, never for a cause", "[cli]") {
   struct Case {
@@ -65,10 +76,7 @@ TEST_CASE("why takes what it could not read for unknown, never for a cause", "[c
        "other hosts"},
   }));
   DYNAMIC_SECTION(c.name) {
-    Cluster cluster;
-    c.also(cluster);
-    cluster.refused = {c.refused};
-    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+    const WhyReport report = WhyRefused(c.refused, c.also);
     INFO(ToText(report));
     CHECK(report.cause() == nullptr);
     CHECK(report.AnyUnknown());
@@ -120,10 +128,7 @@ TEST_CASE("why says what it could not read, the error, and what is needed", "[cl
        "servicel2statuses.metallb.io in namespace metallb-system"},
   }));
   DYNAMIC_SECTION(c.name) {
-    Cluster cluster;
-    c.also(cluster);
-    cluster.refused = {c.refused};
-    const WhyReport report = Why(cluster.Read(), {.service = {"default", "web"}});
+    const WhyReport report = WhyRefused(c.refused, c.also);
     INFO(ToText(report));
     CHECK(report.cause() == nullptr);
     CHECK(std::ranges::any_of(report.checks, [&c](const Check& check) {
