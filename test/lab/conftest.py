@@ -42,12 +42,17 @@ def stentor_lab(stentor_machine):
 
 
 @pytest.fixture
-def tell(capsys):
-    """Prints a line for people, also where the test passes: what was measured, and is not asserted."""
-    def say(text):
-        with capsys.disabled():
-            print(f"\n    {text}", end="")
-    return say
+def tell(record_property):
+    """Prints a line for people at the end, also where the test passes: what was measured, and is not asserted."""
+    return lambda text: record_property("told", text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Not when it is told: the process that runs the test may be another one than that which prints."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, text in report.user_properties if report.when == "call" else ():
+            if name == "told":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}: {text}")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -111,10 +111,9 @@ def test_a_lab_whose_owner_is_gone_leaves_nothing(lab_machine, how):
         os.kill(owner.pid, how)
         owner.wait(30)
         if how == signal.SIGKILL:
-            assert workspace.state(lab_id) == "stale"
-            assert lab_id in Lab.clean_stale()
-        assert not netns.existing(workspace.prefix(lab_id))
-        assert lab_id not in workspace.ids()
+            Lab.clean_stale()
+        wait_for(lambda: not netns.existing(workspace.prefix(lab_id)) and lab_id not in workspace.ids(), 30,
+                 "nothing is left, whoever took it down: labs of other tests may start just now")
         wait_for(lambda: not any(pathlib.Path(f"/proc/{pid}/exe").exists() for pid in living), 5, "all processes ended")
     finally:
         owner.kill()
