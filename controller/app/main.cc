@@ -13,6 +13,7 @@
 #include "common/io/event_loop.h"
 #include "common/io/json_log.h"
 #include "common/io/kube_client.h"
+#include "common/io/memory.h"
 #include "controller/app/controller.h"
 #include "controller/app/flags.h"
 #include "controller/app/validate_command.h"
@@ -23,6 +24,7 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "validate") {
     return controller::RunValidate(argc - 1, argv + 1);
   }
+  io::GiveMemoryBack();
   io::InitializeTransportThreads();
   controller::Flags flags;
   const io::ParseOutcome outcome = controller::ParseFlags(argc, argv, flags);

@@ -19,6 +19,7 @@
 #include "common/io/http_probe.h"
 #include "common/io/json_log.h"
 #include "common/io/kube_client.h"
+#include "common/io/memory.h"
 #include "common/io/read_file.h"
 #include "speaker/app/flags.h"
 #include "speaker/app/speaker.h"
@@ -144,6 +145,7 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
 int main(int argc, char** argv) {
   using namespace stentor;  // NOLINT(google-build-using-namespace): the composition root
 
+  io::GiveMemoryBack();
   io::InitializeTransportThreads();
   speaker::Flags flags;
   const io::ParseOutcome outcome = speaker::ParseFlags(argc, argv, flags);

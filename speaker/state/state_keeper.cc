@@ -112,6 +112,7 @@ void StateKeeper::Put(Resource resource, const model::ObjectKey& key, Line line)
   }
   // A slice that moves to a Service that nobody knows is out of the text, too.
   dirty_ = dirty_ || resource != Resource::kSlices || IsSaved(key, held) || IsSaved(key, line);
+  line.text.shrink_to_fit();  // there are thousands
   held = std::move(line);
 }
 
