@@ -57,10 +57,8 @@ class Layer2:
     def delete(self, kind, *names, namespace="default"):
         self.lab.kubectl("delete", kind, *names, "-n", namespace, "--ignore-not-found", "--wait=true", "--timeout=30s")
 
-    def plug(self, node, interface, mac, port):
-        """One more interface of a node, on the segment."""
-        netns.batch(self.lab.network._plug("segment", port, interface, node.namespace, mac), self.lab.network.switch)
-        netns.ip("link", "set", interface, "up", namespace=node.namespace)
+    def plug(self, *arguments):
+        self.lab.network.plug_in(*arguments)
 
     def answers(self, address, *macs, deadline=SOON):
         """Exactly these MACs answer for the address; none: nobody does."""

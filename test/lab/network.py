@@ -105,6 +105,11 @@ class Network:
         return [f"link add {port} type veth peer name {interface} {address}netns {namespace}",
                 f"link set {port} master {bridge} up"]
 
+    def plug_in(self, node, interface, mac, port):
+        """One more interface of a node, on the segment."""
+        netns.batch(self._plug("segment", port, interface, node.namespace, mac), self.switch)
+        netns.ip("link", "set", interface, "up", namespace=node.namespace)
+
     def _on_segment(self, host):
         return ["link set lo up", f"address add {host.address}/{self.segment.prefixlen} dev eth0", "link set eth0 up"]
 

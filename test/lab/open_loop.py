@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a URL's host N times a second, open loop: the next request leaves on time whatever became of the last one.
+"""Asks a host by HTTP, IPv4 or IPv6, N times a second, open loop: the next request leaves on time whatever became of the
+last one.
 
 Each request has a connection of its own, as new users would. One line each on stdout: START END OK TEXT, times on the
 monotonic clock, which all namespaces share. Run as: open_loop.py ADDRESS PORT PER_SECOND TIMEOUT.
@@ -15,7 +16,8 @@ class Request:
 
     def __init__(self, address, now):
         self.started, self.answer, self.asked = now, b"", False
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.connect_ex(address)
 
@@ -46,7 +48,7 @@ class Request:
 def main():
     address, port, rate, timeout = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
     selector, waiting, period = selectors.DefaultSelector(), {}, 1 / rate
-    due = time.monotonic()
+    due, host = time.monotonic(), f"[{address}]" if ":" in address else address
 
     def finish(request):
         selector.unregister(request.socket)
@@ -67,7 +69,7 @@ def main():
             selector.register(request.socket, selectors.EVENT_WRITE, request)
         for key, _ in selector.select(max(0.0, due - time.monotonic())):
             request, asked = key.data, key.data.asked
-            if request.step(address):
+            if request.step(host):
                 finish(request)
             elif request.asked and not asked:
                 selector.modify(request.socket, selectors.EVENT_READ, request)

@@ -9,8 +9,8 @@ import re
 import subprocess
 import sys
 
-import netns
 import pytest
+from foreign import ForeignHost
 from layer2 import Layer2, addresses, advertisement, dual_stack, one_node, pool_of
 from processes import Process, wait_for
 from lab import HERE
@@ -27,40 +27,15 @@ CLAIMED, TAKEN, PROXIED, DEFENDED, REFUSED = 111, 112, 113, 131, 132
 class World(Layer2):
     def __init__(self, lab):
         super().__init__(lab)
-        self.node, self.other = lab.nodes["node-1"], self.poller.host
+        self.node, self.other = lab.nodes["node-1"], ForeignHost(self.poller)
         self.apply(pool_of("warns", 110, 119), pool_of("strict", 130, 139), advertisement("warns", ["warns"]),
                    advertisement("strict", ["strict"], annotations={POLICY: "strict"}))
         lab.start_controller()
         lab.start_speaker(self.node.name, "--port=7472")
-        netns.sysctl(self.other.namespace, {"net.ipv6.conf.eth0.ndisc_notify": 1})
-
-    def take(self, *wanted):
-        """client-2 has these addresses. Its kernel tells of IPv6 ones by itself."""
-        for address in wanted:
-            netns.ip("address", "add", f"{address}/{128 if ':' in address else 32}", "dev", "eth0",
-                     namespace=self.other.namespace)
-
-    def leave(self, *wanted):
-        for address in wanted:
-            netns.ip("address", "del", f"{address}/{128 if ':' in address else 32}", "dev", "eth0",
-                     namespace=self.other.namespace)
-
-    def claim(self, address):
-        """client-2 says, unasked, that it has the address (which it must have)."""
-        if ":" in address:
-            self.leave(address)
-            self.take(address)
-        else:
-            done = self.poller._run("arping", "-U", "-c", 1, "-w", 2, "-I", "eth0", "-s", address, address)
-            assert "Sent 1" in done.stdout, done.stderr
 
     def wire(self, name):
         """What the node hears and says."""
         return Wire(self.node.namespace, "eth0", self.lab.logs / f"tcpdump-{name}.log")
-
-    def answerers(self, address):
-        """The MACs of all who answer the client."""
-        return self.client.ndisc(address) if ":" in address else self.client.arping(address, count=4, timeout=2)
 
     def event(self, service, address, reason=EVENT):
         def told():
@@ -101,8 +76,8 @@ def test_a_claim_is_told_of_and_answered_by_one_defence(world, family):
     address = addresses(CLAIMED)[family]
     with world.wire("defence") as wire:
         wire.wait_quiet(address)
-        world.take(address)
-        world.claim(address)
+        world.other.take(address)
+        world.other.claim(address)
         claim = wire.wait(lambda frame: frame.gratuitous and frame.about == address
                           and frame.source == world.other.mac, "the other host claims it")
         defence = wire.wait(lambda frame: frame.gratuitous and frame.about == address and frame.time >= claim.time
@@ -113,28 +88,28 @@ def test_a_claim_is_told_of_and_answered_by_one_defence(world, family):
         world.in_conflict(address, "false")
         # More claims at once: neither an event each nor a defence each (RFC 5227: one in ten seconds).
         for _ in range(5):
-            world.claim(address)
-        assert world.node.mac in world.answerers(address)
+            world.other.claim(address)
+        assert world.node.mac in world.client.all_who_have(address)
         defences = [frame for frame in wire.frames(about=address, source=world.node.mac)
                     if frame.gratuitous and defence.time <= frame.time < defence.time + 9]
         assert len(defences) <= 2, [frame.text for frame in defences]  # the two forms of gratuitous ARP
         assert len(world.event("claimed", address)) == 1
-    world.leave(address)
+    world.other.leave(address)
 
 
 def test_an_address_that_somebody_has_is_found_by_the_first_probe(world):
-    world.take(*addresses(TAKEN))
+    world.other.take(*addresses(TAKEN))
     with world.wire("probe") as wire:
         world.apply(dual_stack("taken", TAKEN))
         for address in addresses(TAKEN):
             [event] = world.event("taken", address)
             assert event["type"] == "Warning" and world.other.mac in event["message"]
             world.in_conflict(address, "false")
-            assert world.node.mac in world.answerers(address), "it is announced nevertheless"
+            assert world.node.mac in world.client.all_who_have(address), "it is announced nevertheless"
         assert wire.frames("request", about=addresses(TAKEN)[0], source=world.node.mac)
         assert [frame for frame in wire.frames("solicitation", about=addresses(TAKEN)[1], source=world.node.mac)
                 if frame.sender == "::"]
-    world.leave(*addresses(TAKEN))
+    world.other.leave(*addresses(TAKEN))
     world.delete("service", "taken")
 
 
@@ -171,35 +146,35 @@ def test_a_router_that_answers_for_everything_is_no_owner(world):
 
 
 def test_strict_refuses_an_address_that_somebody_has(world):
-    world.take(*addresses(REFUSED))
+    world.other.take(*addresses(REFUSED))
     with world.wire("refused") as wire:
         world.apply(dual_stack("refused", REFUSED))
         for address in addresses(REFUSED):
             world.event("refused", address)
             world.in_conflict(address, "true")
-            assert world.answerers(address) == [world.other.mac]
+            assert world.client.all_who_have(address) == [world.other.mac]
             claims = wire.frames(*CLAIMS, about=address, source=world.node.mac)
             assert not claims, [frame.text for frame in claims]
             assert wire.frames(about=address, source=world.node.mac), "it was asked for"
             assert not [frame for frame in wire.frames(about=address, source=world.node.mac) if frame.gratuitous]
-    world.leave(*addresses(REFUSED))  # the last test sees what comes of it
+    world.other.leave(*addresses(REFUSED))  # the last test sees what comes of it
 
 
 @FAMILIES
 def test_strict_gives_way_to_who_insists(world, family):
     """Once it defends; at the second claim within ten seconds it gives way."""
     address = addresses(DEFENDED)[family]
-    world.take(address)
-    world.claim(address)
+    world.other.take(address)
+    world.other.claim(address)
     world.event("defended", address)
 
     def insists():
-        world.claim(address)
+        world.other.claim(address)
         return world.conflict(address) == (world.other.mac, "true")
     wait_for(insists, SOON, f"{address} is withheld", every=1)
-    assert world.answerers(address) == [world.other.mac]
-    world.leave(address)
-    assert world.answerers(address) == []
+    assert world.client.all_who_have(address) == [world.other.mac]
+    world.other.leave(address)
+    assert world.client.all_who_have(address) == []
 
 
 def test_what_is_free_again_is_announced(world):
