@@ -76,8 +76,8 @@ class ContainerProcess:
 
 
 class Installation:
-    def __init__(self, cluster, way, chart=CHART):
-        self.cluster, self.way, self.chart = cluster, way, chart
+    def __init__(self, cluster, way, chart=CHART, manifests=MANIFESTS):
+        self.cluster, self.way, self.chart, self.manifests = cluster, way, chart, manifests
 
     # -- installing -------------------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class Installation:
             self.cluster.kubectl("label", "namespace", NAMESPACE, *SECURITY)
             self.helm("install", *values)
         else:
-            self.cluster.apply(MANIFESTS)
+            self.cluster.apply(self.manifests)
         # To Helm, one pod that is missing is none too many; and without the controller no pool is accepted.
         self.wait_rolled_out()
 
@@ -103,7 +103,7 @@ class Installation:
         if self.way == "helm":
             self.helm("upgrade", *values)
         else:
-            self.cluster.apply(MANIFESTS)
+            self.cluster.apply(self.manifests)
         self.wait_rolled_out()
 
     def helm(self, verb, *values):
@@ -115,7 +115,7 @@ class Installation:
             self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", f"--timeout={ROLLOUT}s")
         else:
             # As the page says: all but the kinds, whose pools stay, and the namespace that these live in.
-            self.cluster.kubectl("delete", "--ignore-not-found", "-f", MANIFESTS,
+            self.cluster.kubectl("delete", "--ignore-not-found", "-f", self.manifests,
                                  "--selector=app=metallb", f"--timeout={ROLLOUT}s")
 
     def remove_everything(self):

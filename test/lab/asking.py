@@ -82,6 +82,14 @@ class Record(_Program):
         return found
 
 
+def answering(host, addresses, period=0.05):
+    """address → the MACs that answer for it. Somebody has to, for each."""
+    with Record(host, addresses, period) as record, FirstAnswers(host, addresses, period) as first:
+        first.begin()
+        first.wait()
+        return {address: {one.mac for one in heard if one.kind == "reply"} for address, heard in record.end().items()}
+
+
 @dataclasses.dataclass(frozen=True)
 class Move:
     """How one address moved after a moment. Seconds; `new` is who has it in the end."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What MetalLB leaves in a cluster, in its three ages: the ConfigMap of 0.9 to 0.12, the first kinds of 0.13
-(AddressPool beside IPAddressPool), and today's. The objects are written here as its specification has them; there is no program of
-MetalLB. And what its controller would make of a Service that it finds (`keeps`): for the way back."""
+(AddressPool beside IPAddressPool), and today's, written here as its specification has them. And what its controller would
+make of a Service that it finds (`keeps`): for the way back."""
 import dataclasses
 import ipaddress
 import json

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames that ask who has an address: ARP requests, and neighbour solicitations by multicast; and the neighbour
-advertisement that answers."""
+"""Frames that ask who has an address: ARP requests, and neighbour solicitations by multicast."""
 import struct
 
 ARP, IPV6, ICMPV6 = 0x0806, 0x86DD, 58
-_SOLICITATION, _ADVERTISEMENT, _HOP_LIMIT = 135, 136, 255
+_SOLICITATION, _HOP_LIMIT = 135, 255
 
 
 def question(mac, sender, address):
@@ -32,17 +31,7 @@ def _solicitation(mac, sender, target):
     """RFC 4861, 4.3, to the group of the address (RFC 4291, 2.7.1), with the source link-layer option."""
     group = bytes.fromhex("ff0200000000000000000001ff") + target[13:]
     message = struct.pack("!BBHI", _SOLICITATION, 0, 0, 0) + target + b"\x01\x01" + mac
-    return _icmp6(mac, b"\x33\x33" + group[12:], sender, group, message)
-
-
-def advertisement(mac, to, destination, target, flags):
-    """RFC 4861, 4.4, from the link-local address of `mac`, with the target link-layer option; all packed."""
-    message = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, flags) + target + b"\x02\x01" + mac
-    return _icmp6(mac, to, link_local(mac), destination, message)
-
-
-def _icmp6(mac, to, source, destination, message):
-    pseudo = source + destination + struct.pack("!II", len(message), ICMPV6)
+    pseudo = sender + group + struct.pack("!II", len(message), ICMPV6)
     message = message[:2] + struct.pack("!H", _checksum(pseudo + message)) + message[4:]
-    header = struct.pack("!IHBB", 6 << 28, len(message), ICMPV6, _HOP_LIMIT) + source + destination
-    return to + mac + struct.pack("!H", IPV6) + header + message
+    header = struct.pack("!IHBB", 6 << 28, len(message), ICMPV6, _HOP_LIMIT) + sender + group
+    return b"\x33\x33" + group[12:] + mac + struct.pack("!H", IPV6) + header + message

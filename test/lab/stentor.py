@@ -139,8 +139,10 @@ class Stentor:
         return {"ml_secret_key/secretkey": self._key, "metallb/excludel2.yaml": excluded} if account == "speaker" else {}
 
     def _program(self, name):
-        """A copy that nobody needs rights for (the checkout may be in somebody's home) and no build overwrites."""
-        source, copy = bin_folder() / name, self._bin / name
+        """A copy that nobody needs rights for (the checkout may be in somebody's home) and no build overwrites. `name`:
+        a program of the build, or the path of another make's."""
+        source = bin_folder() / name
+        copy = self._bin / source.name
         self._bin.mkdir(exist_ok=True)
         # Another start may run the copy: replaced by a rename, never written to.
         if not copy.exists() or copy.stat().st_mtime != source.stat().st_mtime:
@@ -193,13 +195,18 @@ class Stentor:
         return process.kill() if kill else process.terminate()
 
     def start_speaker(self, node_name, *arguments):
+        self.speakers[node_name] = self.start_in_speakers_pod(
+            f"speaker-{node_name}", "stentor-speaker", node_name, *ARGUMENTS, *arguments)
+        return self.speakers[node_name]
+
+    def start_in_speakers_pod(self, name, program, node_name, *arguments):
+        """A program as the speaker of a node; nothing here keeps it in mind. `name`: of its log."""
         node = self._lab.network.nodes[node_name]
-        self.speakers[node_name] = self._start(
-            f"speaker-{node_name}", node.namespace, "stentor-speaker", "speaker", "root-with-net-raw",
+        return self._start(
+            name, node.namespace, program, "speaker", "root-with-net-raw",
             {**self._names(f"speaker-{node_name}"), "METALLB_NODE_NAME": node_name, "METALLB_HOST": node.address,
              "METALLB_ML_BIND_ADDR": self._member_address(node), "METALLB_ML_SECRET_KEY_PATH": "/etc/ml_secret_key",
-             "METALLB_ML_LABELS": ",".join(f"{key}={value}" for key, value in LABELS.items())}, [*ARGUMENTS, *arguments])
-        return self.speakers[node_name]
+             "METALLB_ML_LABELS": ",".join(f"{key}={value}" for key, value in LABELS.items())}, arguments)
 
     def start_speakers(self, *arguments):
         for node_name in self._lab.network.nodes:

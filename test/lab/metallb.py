@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MetalLB itself, as build-tools builds it out of its module: its programs, what its users install it from, and its
+speakers in a lab, started as its manifests start them."""
+import json
+import subprocess
+
+import yaml
+from control_plane import tools_folder
+from processes import wait_for
+from stentor import NAMESPACE
+from story import SOON
+
+METRICS = 7472  # the port that its manifests name
+
+
+def missing():
+    """Reasons why it cannot run; empty: it can."""
+    return [] if tools_folder("metallb") else ["MetalLB is not built (./dev setup, or test/kubernetes/build-tools)"]
+
+
+def program(component):
+    """The path of metallb-controller or metallb-speaker."""
+    return tools_folder("metallb") / f"metallb-{component}"
+
+
+def manifests():
+    """What its users apply: the variant without FRR."""
+    return tools_folder("metallb").parent / "manifests/metallb-native.yaml"
+
+
+def chart():
+    """Its chart, with the charts that that one needs."""
+    return tools_folder("metallb").parent / "chart"
+
+
+def image(component):
+    """What its manifests and its chart call the image of `controller` or `speaker`."""
+    workloads = [one for one in yaml.safe_load_all(manifests().read_text()) if one["kind"] in ("Deployment", "DaemonSet")]
+    containers = [container for one in workloads for container in one["spec"]["template"]["spec"]["containers"]]
+    [found] = [container["image"] for container in containers if container["name"] == component]
+    return found
+
+
+def _speakers_rights():
+    """What its manifests let its speakers do, under names that none of ours have: in one lab both makes run."""
+    found = []
+    for one in yaml.safe_load_all(manifests().read_text()):
+        if one["kind"].endswith("RoleBinding"):
+            one["roleRef"]["name"] = f"of-{one['roleRef']['name']}"
+            one["subjects"] = [who for who in one["subjects"] if who["name"] == "speaker"]
+        if one["kind"].removeprefix("Cluster") in ("Role", "RoleBinding"):
+            one["metadata"]["name"] = f"of-{one['metadata']['name']}"
+            found.append(one)
+    return found
+
+
+class Speakers:
+    """MetalLB's speakers on the nodes of a lab in which Stentor's objects are installed."""
+
+    def __init__(self, lab):
+        self._lab, self._running = lab, {}
+        self.let_write_statuses(True)
+
+    def let_write_statuses(self, may):
+        """Where they may not, there is no ServiceL2Status of theirs: as with versions before 0.14."""
+        rights = _speakers_rights()
+        for one in rights:
+            for rule in one.get("rules") or ():
+                if "servicel2statuses" in rule["resources"] and not may:
+                    rule["verbs"] = ["get", "list", "watch"]
+        self._lab.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": rights}))
+
+    def nodes(self):
+        return list(self._running)
+
+    def start(self, node):
+        """Returns when it is ready, and has announced something: its manifests have a DaemonSet wait for ten seconds
+        before it asks whether it is."""
+        log = self._lab.stentor.log(f"metallb-{node}")
+        log.path.unlink(missing_ok=True)
+        process = self._lab.stentor.start_in_speakers_pod(
+            f"metallb-{node}", program("speaker"), node, f"--port={METRICS}", "--log-level=info")
+        self._running[node] = process
+        wait_for(lambda: self._ready(node) and log.containing("serviceAnnounced"), SOON,
+                 lambda: f"MetalLB's speaker of {node} runs: {process.log_end()}")
+
+    def _ready(self, node):
+        words = ["curl", "-sf", "--max-time", "2", f"http://{self._lab.nodes[node].address}:{METRICS}/metrics"]
+        return not subprocess.run(["ip", "netns", "exec", self._lab.nodes[node].namespace, *words],
+                                  capture_output=True).returncode
+
+    def kill(self, node):
+        """Nobody is told."""
+        process = self._running.pop(node)
+        assert process.alive(), process.log_end()
+        process.kill()
