@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How addresses move: a node dies, a program is killed, stopped, rolled out, comes back, a partition heals; Stentor by
-its profiles, and keepalived (VRRP) by its timers on the same nodes, for the same addresses and the same client. Every
-trial is printed, then median and worst.
+its profiles, and keepalived (VRRP) by its timers and MetalLB on the same nodes, for the same addresses and the same client.
+Every trial is printed, then median and worst.
 
 Five nodes share a hundred addresses. Each trial is at a random moment; see failover.py for what it does. keepalived's
 fastest timers confirm nothing: a node that is late for 30 ms is taken for dead.
@@ -14,6 +14,7 @@ import sys
 
 import announcers
 import figures
+import metallb
 from announcers import Keepalived, Speakers
 from failover import RATE, World
 from lab import Lab
@@ -152,25 +153,27 @@ def main():
     everything = (DIES, KILLED, STOPPED, ROLLED, HEALS, LASTING, BUSY)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=10, metavar="N", help="trials of each kind")
-    parser.add_argument("--beside", type=int, default=3, metavar="N", help="trials of each kind with keepalived")
+    parser.add_argument("--beside", type=int, default=3, metavar="N", help="trials of each kind with keepalived and MetalLB")
     parser.add_argument("--only", nargs="+", choices=everything, default=everything, metavar="KIND",
                         help=f"of: {', '.join(everything)}")
     parser.add_argument("--profiles", nargs="*", default=None, help="Stentor's; default: all that it knows")
     parser.add_argument("--adverts", type=float, nargs="*", default=(1, 0.1, 0.01), metavar="SECONDS",
                         help="keepalived's times between advertisements")
+    parser.add_argument("--metallb", action=argparse.BooleanOptionalAction, default=True, help="MetalLB's speakers, too")
     parser.add_argument("--addresses", type=int, default=ADDRESSES, metavar="N", help="at most 120")
     parser.add_argument("--busy", type=float, default=30, metavar="SECONDS", help="with all cores taken; 0: not at all")
     parser.add_argument("--seed", type=int, default=None, help="of the moments")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    figures.require(announcers.missing() if options.adverts else ())
+    figures.require([*(announcers.missing() if options.adverts else ()), *(metallb.missing() if options.metallb else ())])
     seed = options.seed if options.seed is not None else random.randrange(1 << 16)
     with Lab(nodes=NODES, say=lambda text: print(text, flush=True)) as lab:
         world = World(lab, options.addresses)
         bench = Bench(world, options, random.Random(seed))
-        for announcer in [Speakers(lab, profile) for profile in (
-                profiles() if options.profiles is None else options.profiles)] + [
-                    Keepalived(lab, world.addresses, advert) for advert in options.adverts]:
+        ours = [Speakers(lab, one) for one in (profiles() if options.profiles is None else options.profiles)]
+        others = [Keepalived(lab, world.addresses, advert) for advert in options.adverts]
+        others += [metallb.Speakers(lab)] if options.metallb else []
+        for announcer in ours + others:
             print(f"\n{announcer.name}", flush=True)
             bench.trials(announcer)
     bench.print_tables()

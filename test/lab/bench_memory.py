@@ -3,7 +3,8 @@
 time that they take while nothing changes: heartbeats, probes of the service proxy, the Lease.
 
 All Services have endpoints and are announced, which the speakers' ServiceL2Statuses tell. The speakers share them, as
-the election has it; with --one-speaker one of them announces all.
+the election has it; with --one-speaker one of them announces all. MetalLB's speakers are measured in their place, for the same
+Services, on the same machine.
 """
 import argparse
 import collections
@@ -13,6 +14,7 @@ import time
 
 import api_load
 import figures
+import metallb
 from control_plane import Options
 from lab import Lab
 from processes import wait_for
@@ -27,6 +29,7 @@ OPTIONS = Options(controller_manager_flags=("--kube-api-qps=2000", "--kube-api-b
 GOALS = {1: (12, 10), 1000: (16, 14), 10000: (40, 40)}
 IDLE_GOAL = 0.2  # per cent of a core, for a speaker
 IDLE_SECONDS = 30
+MOST_BESIDE = 1000  # Services for which MetalLB is measured, too
 
 
 def resident(lab):
@@ -37,13 +40,40 @@ def resident(lab):
             "speaker_kib": speaker[0], "speaker_anonymous_kib": speaker[1], "announced": announced(lab)}
 
 
-def idle(lab):
-    """Per cent of a core, of the controller and of the speaker that takes most, while nothing changes."""
-    programs = [lab.stentor.controller, *lab.stentor.speakers.values()]
+def idle_percent(programs):
+    """Per cent of a core that each takes while nothing changes."""
     before = [one.run_seconds() for one in programs]
     time.sleep(IDLE_SECONDS)  # the time that is measured, no wait for anything
-    controller, *speakers = (100 * (one.run_seconds() - was) / IDLE_SECONDS for one, was in zip(programs, before))
+    return [100 * (one.run_seconds() - was) / IDLE_SECONDS for one, was in zip(programs, before)]
+
+
+def idle(lab):
+    """Of the controller, and of the speaker that takes most."""
+    controller, *speakers = idle_percent([lab.stentor.controller, *lab.stentor.speakers.values()])
     return {"controller_idle_percent": controller, "speaker_idle_percent": max(speakers)}
+
+
+def beside(lab, count):
+    """The same of MetalLB's speakers, which announce the Services meanwhile."""
+    for node in lab.nodes:
+        lab.stentor.kill_speaker(node)
+    found = {}
+    speakers = metallb.Speakers(lab)
+    anew(lab, lambda node: speakers.start(node, announces=False), count)
+    found["metallb_speaker_kib"] = max(one.memory_kib()[0] for one in speakers.processes())
+    found["metallb_speaker_idle_percent"] = max(idle_percent(speakers.processes()))
+    for node in speakers.nodes():
+        speakers.kill(node)
+    anew(lab, lab.start_speaker, count)
+    return found
+
+
+def anew(lab, start, count):
+    """Others announce, and say so."""
+    lab.kubectl("delete", "servicel2statuses", "--all", "-n", NAMESPACE, timeout=300)
+    for node in lab.nodes:
+        start(node)
+    wait_announced(lab, count)
 
 
 def announced(lab):
@@ -56,6 +86,10 @@ def announced(lab):
 def add_services(lab, load, count, more):
     """So many more Services; all `count` of them are announced when this returns."""
     load.create(more, f"more-{count}", f"--app={APP}", deadline=3600)
+    wait_announced(lab, count)
+
+
+def wait_announced(lab, count):
     wait_for(lambda: sum(announced(lab)) == count, 1200, lambda: f"{count} Services are announced; "
              f"{announced(lab)} are", every=2)
     api_load.quiet(lab, 0, deadline=600)  # for less than the time between two renewals of the Lease
@@ -64,10 +98,11 @@ def add_services(lab, load, count, more):
 def goals(count, one):
     found = []
     for program, goal in zip(("controller", "speaker"), GOALS.get(count, ())):
+        theirs = one.get(f"metallb_{program}_kib")
         found.append(figures.figure(f"{count} Services: resident memory, {program}", one[f"{program}_kib"] / 1024,
-                                    "MiB", goal))
+                                    "MiB", goal, theirs and theirs / 1024))
     found.append(figures.figure(f"{count} Services: CPU of a speaker while nothing changes", one["speaker_idle_percent"],
-                                "%", IDLE_GOAL))
+                                "%", IDLE_GOAL, one.get("metallb_speaker_idle_percent")))
     return found
 
 
@@ -77,7 +112,7 @@ def main():
     parser.add_argument("--one-speaker", action="store_true", help="one announces all, instead of each its share")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    figures.require(api_load.missing())
+    figures.require([*api_load.missing(), *metallb.missing()])
     result, limits = {}, []
     with Lab(options=OPTIONS, say=lambda text: print(text, flush=True)) as lab:
         lab.install()
@@ -87,7 +122,7 @@ def main():
         story.address_of(SERVICE, ADDRESS)
         story.speaker_is(ADDRESS, story.order[0])
         wait_for(lambda: announced(lab) == [1], 60, "its speaker says so")
-        result[1] = {**resident(lab), **idle(lab)}
+        result[1] = {**resident(lab), **idle(lab), **beside(lab, 1)}
         load = api_load.ApiLoad(lab, namespace="default")
         nodes = [{"matchLabels": {"kubernetes.io/hostname": story.order[0]}}] if options.one_speaker else []
         lab.apply(json.dumps({"apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
@@ -95,8 +130,9 @@ def main():
         for count in sorted(options.services):
             print(f"{count} Services", flush=True)
             add_services(lab, load, count, count - max(result))
-            result[count] = {**resident(lab), **idle(lab)}
+            result[count] = {**resident(lab), **idle(lab), **(beside(lab, count) if count <= MOST_BESIDE else {})}
     print()
+    print("Of the figures below, the yardstick is MetalLB's speaker.")
     figures.table(["Services", "most announced by one", "controller MiB", "of it anonymous", "speaker MiB",
                    "of it anonymous", "controller CPU %", "speaker CPU %"],
                   [[count, max(one["announced"]), *(f"{one[key] / 1024:.1f}" for key in (

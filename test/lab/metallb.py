@@ -55,7 +55,8 @@ def _speakers_rights():
 
 
 class Speakers:
-    """MetalLB's speakers on the nodes of a lab in which Stentor's objects are installed."""
+    """MetalLB's speakers on the nodes of a lab in which Stentor's objects are installed. An announcer (announcers.py)."""
+    name = "MetalLB"
 
     def __init__(self, lab):
         self._lab, self._running = lab, {}
@@ -73,15 +74,24 @@ class Speakers:
     def nodes(self):
         return list(self._running)
 
-    def start(self, node):
-        """Returns when it is ready, and has announced something: its manifests have a DaemonSet wait for ten seconds
-        before it asks whether it is."""
+    def runs(self, node):
+        return node in self._running
+
+    def dead(self):
+        return {node: process.log_end() for node, process in self._running.items() if not process.alive()}
+
+    def processes(self):
+        return list(self._running.values())
+
+    def start(self, node, announces=True):
+        """Returns when it is ready, and has announced something if there is something for it: its manifests have a DaemonSet
+        wait for ten seconds before it asks whether it is."""
         log = self._lab.stentor.log(f"metallb-{node}")
         log.path.unlink(missing_ok=True)
         process = self._lab.stentor.start_in_speakers_pod(
             f"metallb-{node}", program("speaker"), node, f"--port={METRICS}", "--log-level=info")
         self._running[node] = process
-        wait_for(lambda: self._ready(node) and log.containing("serviceAnnounced"), SOON,
+        wait_for(lambda: self._ready(node) and (log.containing("serviceAnnounced") or not announces), SOON,
                  lambda: f"MetalLB's speaker of {node} runs: {process.log_end()}")
 
     def _ready(self, node):
@@ -89,8 +99,20 @@ class Speakers:
         return not subprocess.run(["ip", "netns", "exec", self._lab.nodes[node].namespace, *words],
                                   capture_output=True).returncode
 
-    def kill(self, node):
-        """Nobody is told."""
+    def _take(self, node):
         process = self._running.pop(node)
         assert process.alive(), process.log_end()
-        process.kill()
+        return process
+
+    def kill(self, node):
+        """Nobody is told."""
+        self._take(node).kill()
+
+    def stop(self, node):
+        """SIGTERM: it says goodbye to the others."""
+        self._take(node).terminate()
+
+    def power_cut(self, node):
+        """Ends with its node, and does not begin with it again by itself."""
+        self._take(node)
+        return self._lab.kill_node(node)
