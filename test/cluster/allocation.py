@@ -99,4 +99,5 @@ class Allocation(World):
 
     def sweep(self):
         self.kubectl("delete", "services", "-A", "-l", LABEL)
+        self.kubectl("delete", "events", "--all", "-n", "default")  # they would be taken for those of the next ones
         self.kubectl("delete", "ipaddresspools,l2advertisements", "--all", "-n", NAMESPACE)

@@ -295,7 +295,8 @@ def test_without_node_ports(world):
 def test_what_one_sees(world, family):
     """addresses.md: annotation `metallb.io/ip-allocated-from-pool` | the pool that they are from |
     addresses.md: event `IPAllocated` | which address it got;
-    addresses.md: condition `stentor.io/AddressAllocated` | the same pool by pool, for as long as it has none |
+    addresses.md: condition `stentor.io/AddressAllocated` | the same pool by pool, for as long as it has none, or asks for what
+    cannot be read |
     addresses.md: `kubectl stentor explain service NAME` says why it has this address, or none
     addresses.md: When pools are full, a Service waits, with `no available IPs` in its event. It gets the first address that
     comes free or is added to a pool; nothing has to be created anew.
@@ -318,9 +319,8 @@ def test_what_one_sees(world, family):
 
 
 def test_how_long_it_keeps_its_address(world):
-    """addresses.md: Restarts of controller, speakers and nodes, upgrades and fail-overs change no address. Neither does a
-    change of pools, as long as the address is still in a pool that may serve the Service: it stays when the pool grows,
-    shrinks to other addresses than its own, gets another priority, or `autoAssign: false`.
+    """addresses.md: Neither does a change of pools, as long as the address is still in a pool that may serve the Service: it
+    stays when the pool grows, loses addresses that the Service does not have, gets another priority, or `autoAssign: false`.
     """
     kept = [(wanted("kept", family), [short(2, family)]) for family in SHORT]
     world.pools(of_both("office", 2, 5))
@@ -357,6 +357,8 @@ def test_when_it_is_given_up(world, family):
     assert world.object(first)["status"]["loadBalancer"] == {}
     world.get((fourth, [short(1, family)]))
     world.delete(fourth)
+    wait_for(lambda: world.cluster.get("ipaddresspool", "a", "-n", NAMESPACE)["status"][f"assigned{family}"] == 1, ROLLOUT,
+             "the controller has noticed, before it hears of the pool by another watch")
     smaller = of_both("a", 1)
     assert second["metadata"]["name"] in world.asked("what-if", "-f", "-", input=json.dumps(smaller))
     world.apply(smaller)

@@ -10,7 +10,7 @@ import time
 import netns
 import pytest
 import sentences
-from clients import Beliefs, Client, OpenLoopClient
+from clients import Beliefs, Client, OpenLoopClient, open_at_one_of
 from foreign import ForeignHost
 from installation import ROLLOUT, ContainerProcess
 from layer2 import advertisement
@@ -23,7 +23,7 @@ BOTH = ("Cluster", "Local")
 CASES = [case_of(family, policy) for family in PREFIX for policy in BOTH]
 RATE, PATIENCE = 20, 3.0  # connections a second to each address; of the client: a lost SYN is sent again after one second
 LAST = NODES[-1]
-SLACK = 0.005  # between what two programs heard of one frame
+SLACK = 0.1  # between two programs that hear of one move, on a busy machine; what is lost is lost for PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_connections_that_are_opened_meanwhile(world, cases, loads, beliefs):
         assert len(changes) >= 2, f"{case} moved there and back: {changes}"
         # What was open when the client's kernel learnt of the move may be reset.
         assert [(start, end) for start, end, ok, _ in load.answers() if not ok
-                and not any(start <= change + SLACK and change - SLACK <= end for change in changes)] == [], case
+                and not open_at_one_of(changes, start, end, SLACK)] == [], case
 
 
 def test_an_address_that_stays(world, case):
@@ -233,8 +233,9 @@ def further_interfaces(world):
     try:
         for number, (interface, macs) in enumerate(found.items(), 1):
             for host in network.nodes.values():
-                macs[host.name] = f"52:54:00:00:0{number}:{host.index:02x}"
-                network.plug_in(host, interface, macs[host.name], f"s-{interface}-{host.index}")
+                mac = f"52:54:00:00:0{number}:{host.index:02x}"
+                network.plug_in(host, interface, mac, f"s-{interface}-{host.index}")
+                macs[host.name] = mac
                 netns.sysctl(host.namespace, {f"net.ipv4.conf.{interface}.arp_ignore": 1})
         yield found
     finally:
@@ -345,6 +346,21 @@ def test_without_a_controller(world, cases):
     world.kubectl("delete", "service", *(one.name for one in late))
 
 
+def test_an_address_that_the_other_host_has_left(world, contested):
+    """layer2.md: it is withheld, and probed again after 30 s
+
+    layer2.md: event `addressConflict` of the Service (`addressConflictOver` at its end)
+
+    While the speakers live that know of the conflict: only they can tell of its end.
+    """
+    _, found, _ = contested
+    every = [case for cases in found.values() for case in cases]
+    at_once(lambda case: world.spoken_for_by(case, case.order[0], deadline=400), every)
+    assert all(at_once(world.page, every))
+    for case in found["strict"]:
+        world.told(case, "addressConflictOver", case.address)
+
+
 def test_without_the_api_server(world, cases):
     """concepts.md: Addresses are answered, and fail over, for as long as it takes.
 
@@ -372,16 +388,3 @@ def test_without_the_api_server(world, cases):
         cluster.revive_node(EMPTY, deadline=ROLLOUT)
     world.installation.wait_rolled_out()
     assert '"event":"savedStateUsed"' in world.kubectl("logs", pod["metadata"]["name"], "-n", NAMESPACE)
-
-
-def test_an_address_that_the_other_host_has_left(world, contested):
-    """layer2.md: it is withheld, and probed again after 30 s, later every 5 min
-
-    layer2.md: event `addressConflict` of the Service (`addressConflictOver` at its end)
-    """
-    _, found, _ = contested
-    every = [case for cases in found.values() for case in cases]
-    at_once(lambda case: world.spoken_for_by(case, case.order[0], deadline=400), every)
-    assert all(at_once(world.page, every))
-    for case in found["strict"]:
-        world.told(case, "addressConflictOver", case.address)

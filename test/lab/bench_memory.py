@@ -110,9 +110,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--services", type=int, nargs="*", default=[1000], metavar="N", help="besides the one")
     parser.add_argument("--one-speaker", action="store_true", help="one announces all, instead of each its share")
+    parser.add_argument("--metallb", action=argparse.BooleanOptionalAction, default=True,
+                        help=f"MetalLB's speakers in place of ours, too, for up to {MOST_BESIDE} Services")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    figures.require([*api_load.missing(), *metallb.missing()])
+    figures.require([*api_load.missing(), *(metallb.missing() if options.metallb else ())])
     result, limits = {}, []
     with Lab(options=OPTIONS, say=lambda text: print(text, flush=True)) as lab:
         lab.install()
@@ -122,7 +124,8 @@ def main():
         story.address_of(SERVICE, ADDRESS)
         story.speaker_is(ADDRESS, story.order[0])
         wait_for(lambda: announced(lab) == [1], 60, "its speaker says so")
-        result[1] = {**resident(lab), **idle(lab), **beside(lab, 1)}
+        most_beside = MOST_BESIDE if options.metallb else 0
+        result[1] = {**resident(lab), **idle(lab), **(beside(lab, 1) if most_beside else {})}
         load = api_load.ApiLoad(lab, namespace="default")
         nodes = [{"matchLabels": {"kubernetes.io/hostname": story.order[0]}}] if options.one_speaker else []
         lab.apply(json.dumps({"apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
@@ -130,7 +133,7 @@ def main():
         for count in sorted(options.services):
             print(f"{count} Services", flush=True)
             add_services(lab, load, count, count - max(result))
-            result[count] = {**resident(lab), **idle(lab), **(beside(lab, count) if count <= MOST_BESIDE else {})}
+            result[count] = {**resident(lab), **idle(lab), **(beside(lab, count) if count <= most_beside else {})}
     print()
     print("Of the figures below, the yardstick is MetalLB's speaker.")
     figures.table(["Services", "most announced by one", "controller MiB", "of it anonymous", "speaker MiB",

@@ -114,6 +114,9 @@ class Beliefs:
     def __init__(self, host, log):
         words = ["ip", "-ts", "-o", "monitor", "neigh", "dev", "eth0"]
         self._process = Process("neighbours", host.namespace, words, log)
+        # The monitor tells of changes only.
+        self._first = dict(re.findall(r"^(\S+) .*lladdr (\S+)", netns.ip("-o", "neigh", "show", "dev", "eth0",
+                                                                        namespace=host.namespace), re.MULTILINE))
 
     def __enter__(self):
         return self
@@ -125,13 +128,18 @@ class Beliefs:
         """The moments (monotonic) at which the address got another MAC than it had."""
         if not self._process.alive():
             raise RuntimeError(f"ip monitor ended: {self._process.log_end()}")
-        offset, found, known = time.time() - time.monotonic(), [], None
+        offset, found, known = time.time() - time.monotonic(), [], self._first.get(address)
         for stamp, about, mac in re.findall(r"^\[(\S+)\] (\S+) .*lladdr (\S+)", self._process.log_text(), re.MULTILINE):
             if about == address:
                 if known not in (None, mac):
                     found.append(datetime.datetime.fromisoformat(stamp).timestamp() - offset)
                 known = mac
         return found
+
+
+def open_at_one_of(moments, start, end, slack):
+    """Whether what lasted from start to end was open at one of the moments, give or take the slack, in seconds."""
+    return any(start <= moment + slack and moment - slack <= end for moment in moments)
 
 
 class OpenLoopClient:

@@ -17,7 +17,7 @@ import netns
 from asker import Asker
 from asking import Record, move
 from cables import replug, unplug
-from clients import Beliefs, OpenLoopClient
+from clients import Beliefs, OpenLoopClient, open_at_one_of
 from election import candidates
 from layer2 import advertisement
 from processes import Process, wait_for
@@ -202,7 +202,7 @@ class World:
         changes = [after.moment for before, after in zip(said, said[1:]) if before.mac != after.mac]
         changes += self._beliefs.changes(address)
         bad = [(start, end) for start, end, ok, _ in answers if not ok]
-        cut = sum(any(start <= change + SLACK and change - SLACK <= end for change in changes) for start, end in bad)
+        cut = sum(open_at_one_of(changes, start, end, SLACK) for start, end in bad)
         return {"connections": len(answers), "cut": cut, "failed": len(bad) - cut,
                 "late": sum(ok and end - start > LATE for start, end, ok, _ in answers),
                 "slowest_s": max((end - start for start, end, _, _ in answers), default=0)}

@@ -108,6 +108,11 @@ class Speakers:
         """Nobody is told."""
         self._take(node).kill()
 
+    def end(self):
+        """All of them, whatever became of them meanwhile."""
+        while self._running:
+            self._running.popitem()[1].kill()
+
     def stop(self, node):
         """SIGTERM: it says goodbye to the others."""
         self._take(node).terminate()

@@ -145,14 +145,15 @@ def world(stentor_machine):
 def former(world, request):
     """MetalLB's speakers announce; afterwards nobody does, and nobody is to be missed."""
     world.former.let_write_statuses(getattr(request, "param", True))
-    world.everywhere(world.former.start)
-    world.settled()
-    yield world
-    for node in world.former.nodes():
-        world.former.kill(node)
-    for node in list(world.lab.stentor.speakers):
-        world.lab.stentor.kill_speaker(node)
-    world.lab.kubectl("delete", "servicel2statuses", "--all", "-n", NAMESPACE)
+    try:
+        world.everywhere(world.former.start)
+        world.settled()
+        yield world
+    finally:
+        world.former.end()
+        for node in list(world.lab.stentor.speakers):
+            world.lab.stentor.kill_speaker(node)
+        world.lab.kubectl("delete", "servicel2statuses", "--all", "-n", NAMESPACE)
 
 
 def one_after_the_other(world, stop, start):
