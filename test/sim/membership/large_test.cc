@@ -32,7 +32,7 @@ void ComeToOneView(SimulatedLan& lan, const char* what, Duration within) {
 
 TEST_CASE("Membership of a thousand speakers stands minutes of what happens to a large cluster",
           "[sim]") {
-  if (LongHours() < 0.03) {  // it takes a quarter of an hour, and 4 GB
+  if (LongHours() < 0.03) {  // it takes forty minutes, and some GB
     return;
   }
   INFO("STENTOR_SIM_SEED=" << RunSeed());
