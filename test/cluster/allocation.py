@@ -13,6 +13,10 @@ LABEL = "page=addresses"
 WISHES = {"pool": "metallb.io/address-pool", "ips": "metallb.io/loadBalancerIPs", "key": "metallb.io/allow-shared-ip"}
 
 
+def name_of(one):
+    return one["metadata"]["name"]
+
+
 def wanted(name, family="IPv4", port=80, protocol="TCP", namespace="default", labels=(), spec=(), wish=WISHES.get, **wishes):
     """A Service of a family, or of both by a policy (`RequireDualStack`). Its name gets the family at its end."""
     body = service(f"{name}-{family}".lower(), namespace=namespace, labels={**dict([LABEL.split("=")]), **dict(labels)},
@@ -50,13 +54,13 @@ class Allocation(World):
     def pools(self, *bodies):
         """Makes or changes pools, and waits until the controller has taken note: Services come to it by another watch."""
         self.apply(*bodies)
-        wanted_sizes = {body["metadata"]["name"]: _sizes(body) for body in bodies}
+        wanted_sizes = {name_of(body): _sizes(body) for body in bodies}
         wait_for(lambda: wanted_sizes.items() <= self._shown_sizes().items(), ROLLOUT,
                  lambda: f"pools have these sizes: {wanted_sizes}; they have {self._shown_sizes()}")
 
     def _shown_sizes(self):
-        return {one["metadata"]["name"]: tuple(one["status"][f"assigned{family}"] + one["status"][f"available{family}"]
-                                               for family in SHORT)
+        return {name_of(one): tuple(one["status"][f"assigned{family}"] + one["status"][f"available{family}"]
+                                    for family in SHORT)
                 for one in self.cluster.get("ipaddresspools", "-n", NAMESPACE)["items"] if "status" in one}
 
     def lots(self):
@@ -65,7 +69,7 @@ class Allocation(World):
             ingress = [entry["ip"] for entry in one["status"]["loadBalancer"].get("ingress", [])]
             reasons = [condition["reason"] for condition in one["status"].get("conditions", [])
                        if condition["type"] == "stentor.io/AddressAllocated"]
-            found[one["metadata"]["namespace"], one["metadata"]["name"]] = ingress or "".join(reasons)
+            found[one["metadata"]["namespace"], name_of(one)] = ingress or "".join(reasons)
         return found
 
     def get(self, *expected):
@@ -74,23 +78,17 @@ class Allocation(World):
         self.have(*expected)
 
     def have(self, *expected):
-        lots = {(one["metadata"]["namespace"], one["metadata"]["name"]): lot for one, lot in expected}
+        lots = {(one["metadata"]["namespace"], name_of(one)): lot for one, lot in expected}
         wait_for(lambda: lots.items() <= self.lots().items(), ROLLOUT, lambda: f"{lots}; there are {self.lots()}")
 
     def object(self, one):
-        return self.cluster.get("service", one["metadata"]["name"], "-n", one["metadata"]["namespace"])
-
-    def told(self, one, reason, *words):
-        name = one["metadata"]["name"]
-        wait_for(lambda: any(all(word in event["message"] for word in words)
-                             for event in self.cluster.events(name, reason)), ROLLOUT,
-                 lambda: f"an event {reason} of {name}; there are {self.cluster.events(name)}")
+        return self.cluster.get("service", name_of(one), "-n", one["metadata"]["namespace"])
 
     def annotate(self, one, *words):
-        self.kubectl("annotate", "service", one["metadata"]["name"], "-n", one["metadata"]["namespace"], "--overwrite", *words)
+        self.kubectl("annotate", "service", name_of(one), "-n", one["metadata"]["namespace"], "--overwrite", *words)
 
     def delete(self, *ones):
-        self.kubectl("delete", "service", *(one["metadata"]["name"] for one in ones))
+        self.kubectl("delete", "service", *map(name_of, ones))
 
     def asked(self, *arguments, input=None):
         """What kubectl stentor says, good or bad."""

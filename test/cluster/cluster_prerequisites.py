@@ -14,7 +14,7 @@ import cgroups  # noqa: E402
 from control_plane import tools_folder  # noqa: E402
 from node import CNI_PLUGINS  # noqa: E402
 
-TOOLS = ("ip", "iptables", "ip6tables", "conntrack", "openssl", "curl", "arping", "nsenter", "unshare", "containerd",
+TOOLS = ("ip", "iptables", "ip6tables", "conntrack", "openssl", "curl", "arping", "ping", "nsenter", "unshare", "containerd",
          "ctr", "runc")
 NEEDED_GROUPS = ("cpu", "cpuset", "memory", "pids")
 _WATCHES = 60  # inotify instances: kubelets have six each, and a kubelet that gets none ends; 30 a cluster were seen

@@ -19,6 +19,7 @@ from story import pool, service
 EMPTY, *WITH_PODS = NODES = ["node-1", "node-2", "node-3"]
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 PREFIX = {"IPv4": "192.168.122.", "IPv6": "2001:db8:122::"}
+POLICIES = ("Cluster", "Local")
 
 
 def preferring(nodes, family):
@@ -60,6 +61,11 @@ class Case:
 
 def case_of(family, policy, name=""):
     return Case(family, policy, f"{name}{family}-{policy}".lower(), next(FREE[family]))
+
+
+def every_case(name=""):
+    """One for each family and policy."""
+    return [case_of(family, policy, name) for family in PREFIX for policy in POLICIES]
 
 
 def at_once(what, ones):
@@ -117,10 +123,11 @@ class World:
     def page(self, case, path="/hostname"):
         return wait_for(lambda: self.cluster.client.curl(case.address, path=path), ROLLOUT, f"a page from {case.address}")
 
-    def told(self, case, reason, *words):
+    def told(self, name, reason, *words):
+        """An event of the Service of this name has all of the words."""
         wait_for(lambda: any(all(word in event["message"] for word in words)
-                             for event in self.cluster.events(case.name, reason)), ROLLOUT,
-                 lambda: f"an event {reason} of {case.name}; there are {self.cluster.events(case.name)}")
+                             for event in self.cluster.events(name, reason)), ROLLOUT,
+                 lambda: f"an event {reason} of {name}; there are {self.cluster.events(name)}")
 
     def has_address(self, case):
         wait_for(lambda: self.cluster.service_addresses(case.name) == [case.address], ROLLOUT,

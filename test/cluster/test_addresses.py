@@ -9,16 +9,15 @@ import json
 
 import pytest
 import sentences
-from allocation import SHORT, WISHES, Allocation, of_both, short, wanted
+from allocation import SHORT, WISHES, Allocation, name_of, of_both, short, wanted
 from installation import ROLLOUT, refusal
 from layer2 import advertisement
 from prerequisites import need
 from processes import wait_for
-from sentences import NODES, PREFIX, at_once, case_of, preferring
+from sentences import NODES, POLICIES, at_once, case_of, every_case, preferring
 from stentor import NAMESPACE, bin_folder
 from story import ANNOTATION, pool
 
-BOTH = ("Cluster", "Local")
 OUR_CLASS = "example.com/ours"
 NOT_FREE, NONE_LEFT, NOT_ALLOWED = "AddressInUse", "NoAvailableAddress", "AddressNotAllowed"
 
@@ -126,7 +125,7 @@ def test_whom_a_pool_serves(world, namespaces):
                   (wanted("elsewhere", family, namespace=other, labels=outside), NONE_LEFT),
                   (wanted("asks", family, namespace=other, labels=outside, pool="team"), "PoolNotAllowed"),
                   (wanted("asks-for-one", family, namespace=shop, labels=inside, ips=short(9, family)), "PoolNotAllowed"))
-        world.kubectl("label", "service", by_name["metadata"]["name"], "-n", shop, "--overwrite", "exposed=inside")
+        world.kubectl("label", "service", name_of(by_name), "-n", shop, "--overwrite", "exposed=inside")
         left += [(by_name, NONE_LEFT), (by_label, NONE_LEFT)]
     world.kubectl("label", "namespace", web, "team-")
     world.have(*left)
@@ -151,7 +150,7 @@ def test_one_node_announces_both(world):
     """addresses.md: it is one node that announces both."""
     others = preferring(NODES[::-1], "IPv6")  # by itself it would go elsewhere
     pairs = [(case, dataclasses.replace(case, family="IPv6", address=next(others)))
-             for case in (case_of("IPv4", policy, "both-") for policy in BOTH)]
+             for case in (case_of("IPv4", policy, "both-") for policy in POLICIES)]
     for four, six in pairs:
         world.apply(pool(four.name, f"{four.address}/32", f"{six.address}/128"), advertisement(four.name, [four.name]),
                     wanted(four.name, "RequireDualStack", spec=policy_of(four), pool=four.name))
@@ -179,8 +178,8 @@ def test_a_certain_address(world):
                   (wanted("by-field", family, spec={"loadBalancerIP": short(6, family)}), [short(6, family)]),
                   (waits, NOT_FREE), (nowhere := wanted("nowhere", family, ips=short(99, family)), NOT_ALLOWED),
                   (wanted("twice", family, spec={"loadBalancerIP": short(7, family)}, ips=short(7, family)), "RequestInvalid"))
-        world.told(waits, "AllocationFailed", holds["metadata"]["name"])
-        world.told(nowhere, "AllocationFailed", short(99, family), "is not allowed in config")
+        world.told(name_of(waits), "AllocationFailed", name_of(holds))
+        world.told(name_of(nowhere), "AllocationFailed", short(99, family), "is not allowed in config")
         world.delete(holds)
         world.have((waits, [short(5, family)]))
 
@@ -194,7 +193,7 @@ def test_another_certain_address(world, family):
     has, moves = wanted("has", family, ips=short(1, family)), wanted("moves", family)
     world.get((has, [short(1, family)]), (moves, [short(2, family)]))
     world.annotate(moves, f"{WISHES['ips']}=unreadable")
-    world.told(moves, "LoadBalancerFailed", "unreadable")
+    world.told(name_of(moves), "LoadBalancerFailed", "unreadable")
     world.have((moves, [short(2, family)]))
     world.annotate(moves, f"{WISHES['ips']}={short(1, family)}")
     world.have((moves, NOT_FREE))
@@ -226,7 +225,7 @@ def test_several_services_on_one_address(world):
 
 def test_what_is_shared_is_announced(world):
     """addresses.md: with `serviceSelectors` selects a Service with this annotation, nobody announces that one."""
-    cases = [case_of(family, policy, "shared-") for family in PREFIX for policy in BOTH]
+    cases = every_case("shared-")
     for case in cases:
         world.apply(case.pool(), advertisement(case.name, [case.name]), *(
             wanted(f"{case.name}-{port}", case.family, port, spec=policy_of(case), pool=case.name, key="one")
@@ -256,7 +255,7 @@ def test_services_of_another_class(world):
     world.apply(*theirs)
     world.get(*((wanted("ours", family), [short(1, family)]) for family in SHORT))  # later, and so the first was looked at
     world.have(*((one, "") for one in theirs))
-    assert [world.cluster.events(one["metadata"]["name"]) for one in theirs] == [[], []]
+    assert [world.cluster.events(name_of(one)) for one in theirs] == [[], []]
 
 
 @pytest.fixture
@@ -273,7 +272,7 @@ def test_the_class_of_the_chart(world, serving_a_class):
     world.pools(of_both("office", 1, 9))
     classless = [wanted("classless", family) for family in SHORT]
     world.apply(*classless)
-    cases = [case_of(family, policy, "classed-") for family in PREFIX for policy in BOTH]
+    cases = every_case("classed-")
     for case in cases:
         world.apply(case.pool(), advertisement(case.name, [case.name]), wanted(
             case.name, case.family, pool=case.name, spec=policy_of(case) | {"loadBalancerClass": OUR_CLASS}))
@@ -283,7 +282,7 @@ def test_the_class_of_the_chart(world, serving_a_class):
 
 def test_without_node_ports(world):
     """addresses.md: `allocateLoadBalancerNodePorts: false` works with kube-proxy."""
-    cases = [case_of(family, policy, "no-node-port-") for family in PREFIX for policy in BOTH]
+    cases = every_case("no-node-port-")
     for case in cases:
         body = wanted(case.name, case.family, pool=case.name, spec=policy_of(case) | {"allocateLoadBalancerNodePorts": False})
         world.apply(case.pool(), advertisement(case.name, [case.name]), body)
@@ -306,12 +305,12 @@ def test_what_one_sees(world, family):
     world.get((has, [short(1, family)]))
     world.get((waits, NONE_LEFT), (late, NONE_LEFT))
     assert world.object(has)["metadata"]["annotations"][ANNOTATION] == "office"
-    world.told(has, "IPAllocated", short(1, family))
-    world.told(waits, "AllocationFailed", "no available IPs")
+    world.told(name_of(has), "IPAllocated", short(1, family))
+    world.told(name_of(waits), "AllocationFailed", "no available IPs")
     [condition] = [one for one in world.object(waits)["status"]["conditions"] if one["type"] == "stentor.io/AddressAllocated"]
     assert f"pool office: no free {family} address" in condition["message"]
-    assert short(1, family) in world.asked("explain", "service", has["metadata"]["name"])
-    assert f"no free {family} address" in world.asked("explain", "service", waits["metadata"]["name"])
+    assert short(1, family) in world.asked("explain", "service", name_of(has))
+    assert f"no free {family} address" in world.asked("explain", "service", name_of(waits))
     world.delete(has)
     world.have((waits, [short(1, family)]), (late, NONE_LEFT))
     world.pools(of_both("office", 1, 2))
@@ -352,7 +351,7 @@ def test_when_it_is_given_up(world, family):
     world.pools(of_both("a", 1, 2), of_both("b", 11, 12))
     first, second, third, fourth = (wanted(name, family) for name in ("first", "second", "third", "fourth"))
     world.get((first, [short(1, family)]), (second, [short(2, family)]), (third, [short(11, family)]))
-    world.patch("service", first["metadata"]["name"], {"type": "ClusterIP"})
+    world.patch("service", name_of(first), {"type": "ClusterIP"})
     wait_for(lambda: ANNOTATION not in world.object(first)["metadata"]["annotations"], ROLLOUT, "it has lost its address")
     assert world.object(first)["status"]["loadBalancer"] == {}
     world.get((fourth, [short(1, family)]))
@@ -360,12 +359,12 @@ def test_when_it_is_given_up(world, family):
     wait_for(lambda: world.cluster.get("ipaddresspool", "a", "-n", NAMESPACE)["status"][f"assigned{family}"] == 1, ROLLOUT,
              "the controller has noticed, before it hears of the pool by another watch")
     smaller = of_both("a", 1)
-    assert second["metadata"]["name"] in world.asked("what-if", "-f", "-", input=json.dumps(smaller))
+    assert name_of(second) in world.asked("what-if", "-f", "-", input=json.dumps(smaller))
     world.apply(smaller)
     world.have((second, [short(1, family)]), (third, [short(11, family)]))
-    world.told(second, "ClearAssignment", short(2, family))
+    world.told(name_of(second), "ClearAssignment", short(2, family))
     world.kubectl("delete", "ipaddresspool", "b", "-n", NAMESPACE)
-    world.told(third, "ClearAssignment", short(11, family))
+    world.told(name_of(third), "ClearAssignment", short(11, family))
     world.have((second, [short(1, family)]), (third, NONE_LEFT))
 
 
@@ -395,4 +394,4 @@ def test_the_older_annotations(world, family):
     twice["metadata"]["annotations"][older("ips")] = short(5, family)
     world.get((by_pool, [short(11, family)]), (by_address, [short(3, family)]), (beside, [short(3, family)]),
               (twice, [short(4, family)]))
-    world.told(by_pool, "deprecatedAnnotation", older("pool"))
+    world.told(name_of(by_pool), "deprecatedAnnotation", older("pool"))

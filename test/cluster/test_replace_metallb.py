@@ -8,7 +8,7 @@ import election
 import images
 import metallb
 import pytest
-from asking import Record, answering
+from asking import Record, answering, longest_silence
 from install_page import InstallPage
 from installation import REPOSITORY, ROLLOUT, Installation, refusal, web
 from prerequisites import need
@@ -129,15 +129,12 @@ class World:
             end = time.monotonic()
             opened.wait_good_after(end)
             heard, answers = record.end(), [one for one in opened.answers() if one[0] > begin]
-        silences = {}
-        for address in self.addresses:
-            moments = [begin, *(one.moment for one in heard.get(address, ()) if one.kind == "reply" and
-                                begin < one.moment < end), end]
-            silences[address] = max(b - a for a, b in zip(moments, moments[1:]))
+        silence = max(longest_silence((one for one in heard.get(address, ()) if one.kind == "reply"), begin, end)
+                      for address in self.addresses)
         lost = [one for one in answers if not one[2]]
-        print(f"{what}: {end - begin:.1f} s; the longest silence of an address {max(silences.values()):.2f} s; "
+        print(f"{what}: {end - begin:.1f} s; the longest silence of an address {silence:.2f} s; "
               f"{len(lost)} of {len(answers)} new connections lost")
-        assert max(silences.values()) < limit and len(lost) < limit * RATE
+        assert silence < limit and len(lost) < limit * RATE
 
     def back(self, act):
         def whole():

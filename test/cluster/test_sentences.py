@@ -15,12 +15,11 @@ from foreign import ForeignHost
 from installation import ROLLOUT, ContainerProcess
 from layer2 import advertisement
 from processes import wait_for
-from sentences import EMPTY, NODES, PREFIX, WITH_PODS, World, at_once, case_of
+from sentences import EMPTY, NODES, POLICIES, PREFIX, WITH_PODS, World, at_once, case_of, every_case
 from stentor import NAMESPACE
 from story import APP
 
-BOTH = ("Cluster", "Local")
-CASES = [case_of(family, policy) for family in PREFIX for policy in BOTH]
+CASES = every_case()
 RATE, PATIENCE = 20, 3.0  # connections a second to each address; of the client: a lost SYN is sent again after one second
 LAST = NODES[-1]
 SLACK = 0.1  # between two programs that hear of one move, on a busy machine; what is lost is lost for PATIENCE
@@ -68,8 +67,7 @@ def test_who_announces(world, case):
         return {one["status"]["node"] for one in world.cluster.get("servicel2statuses", "-n", NAMESPACE)["items"]
                 if one.get("status", {}).get("serviceName") == case.name}
     wait_for(lambda: said() == {case.order[0]}, ROLLOUT, lambda: f"the status names {case.order[0]}; it names {said()}")
-    wait_for(lambda: any(f'"{case.order[0]}"' in event["message"]
-                         for event in world.cluster.events(case.name, "nodeAssigned")), ROLLOUT, "an event says so")
+    world.told(case.name, "nodeAssigned", f'"{case.order[0]}"')
 
 
 def test_whom_the_pod_sees(world, case):
@@ -199,7 +197,7 @@ def test_without_the_interface(world, case):
     try:
         world.patch("l2advertisement", case.name, {"interfaces": ["eth7"]}, NAMESPACE)
         world.silent(case)
-        wait_for(lambda: world.cluster.events(case.name, "announceFailed"), ROLLOUT, "an event says so")
+        world.told(case.name, "announceFailed")
     finally:
         world.patch("l2advertisement", case.name, {"interfaces": None}, NAMESPACE)
 
@@ -265,7 +263,7 @@ def contested(world):
     """Another host had the addresses of Services that were new: its MAC, the Services by what is done about it, and who
     answered for each. It left them when all had been told."""
     policies = {"warn": {}, "strict": {"stentor.io/address-conflicts": "strict"}}
-    found = {what: [case_of(family, policy, f"{what}-") for family in PREFIX for policy in BOTH] for what in policies}
+    found = {what: every_case(f"{what}-") for what in policies}
     every = [case for cases in found.values() for case in cases]
     other, client = ForeignHost(world.cluster.poller), world.cluster.client
     with other.holding(*(case.address for case in every)):
@@ -273,7 +271,7 @@ def contested(world):
             world.apply(*(one for case in cases for one in (
                 case.pool(), advertisement(case.name, [case.name], annotations=policies[what]), case.service())))
         for case in every:
-            world.told(case, "addressConflict", case.address, other.mac)
+            world.told(case.name, "addressConflict", case.address, other.mac)
         at_once(lambda case: wait_for(lambda: world.mac(case.order[0]) in client.all_who_have(case.address), ROLLOUT,
                                       f"{case.order[0]} answers for {case.address}"), found["warn"])
         answered = dict(zip(every, at_once(lambda case: client.all_who_have(case.address), every)))
@@ -292,7 +290,7 @@ def test_an_address_that_another_host_has(world, contested):
 
 
 @pytest.mark.parametrize("family", PREFIX)
-@pytest.mark.parametrize("policy", BOTH)
+@pytest.mark.parametrize("policy", POLICIES)
 def test_a_pool_without_an_advertisement(world, family, policy):
     """concepts.md: A pool without an advertisement gives out addresses that nobody answers for."""
     unheard = case_of(family, policy, "unheard-")
@@ -358,7 +356,7 @@ def test_an_address_that_the_other_host_has_left(world, contested):
     at_once(lambda case: world.spoken_for_by(case, case.order[0], deadline=400), every)
     assert all(at_once(world.page, every))
     for case in found["strict"]:
-        world.told(case, "addressConflictOver", case.address)
+        world.told(case.name, "addressConflictOver", case.address)
 
 
 def test_without_the_api_server(world, cases):

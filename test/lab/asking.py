@@ -90,6 +90,12 @@ def answering(host, addresses, period=0.05):
         return {address: {one.mac for one in heard if one.kind == "reply"} for address, heard in record.end().items()}
 
 
+def longest_silence(replies, begin, end):
+    """The longest time without one of these replies between two moments, in seconds."""
+    moments = [begin, *(one.moment for one in replies if begin < one.moment < end), end]
+    return max(b - a for a, b in zip(moments, moments[1:]))
+
+
 @dataclasses.dataclass(frozen=True)
 class Move:
     """How one address moved after a moment. Seconds; `new` is who has it in the end."""

@@ -4,7 +4,7 @@ time that they take while nothing changes: heartbeats, probes of the service pro
 
 All Services have endpoints and are announced, which the speakers' ServiceL2Statuses tell. The speakers share them, as
 the election has it; with --one-speaker one of them announces all. MetalLB's speakers are measured in their place, for the same
-Services, on the same machine.
+Services, on the same machine: they are the yardstick.
 """
 import argparse
 import collections
@@ -57,13 +57,11 @@ def beside(lab, count):
     """The same of MetalLB's speakers, which announce the Services meanwhile."""
     for node in lab.nodes:
         lab.stentor.kill_speaker(node)
-    found = {}
     speakers = metallb.Speakers(lab)
     anew(lab, lambda node: speakers.start(node, announces=False), count)
-    found["metallb_speaker_kib"] = max(one.memory_kib()[0] for one in speakers.processes())
-    found["metallb_speaker_idle_percent"] = max(idle_percent(speakers.processes()))
-    for node in speakers.nodes():
-        speakers.kill(node)
+    found = {"metallb_speaker_kib": max(one.memory_kib()[0] for one in speakers.processes()),
+             "metallb_speaker_idle_percent": max(idle_percent(speakers.processes()))}
+    speakers.end()
     anew(lab, lab.start_speaker, count)
     return found
 
@@ -135,7 +133,6 @@ def main():
             add_services(lab, load, count, count - max(result))
             result[count] = {**resident(lab), **idle(lab), **(beside(lab, count) if count <= most_beside else {})}
     print()
-    print("Of the figures below, the yardstick is MetalLB's speaker.")
     figures.table(["Services", "most announced by one", "controller MiB", "of it anonymous", "speaker MiB",
                    "of it anonymous", "controller CPU %", "speaker CPU %"],
                   [[count, max(one["announced"]), *(f"{one[key] / 1024:.1f}" for key in (

@@ -23,11 +23,11 @@ class ForeignHost:
     @contextlib.contextmanager
     def holding(self, *wanted):
         """It has these addresses for a while."""
-        try:
-            self.take(*wanted)
+        with contextlib.ExitStack() as stack:
+            for address in wanted:
+                self.take(address)
+                stack.callback(self.leave, address)
             yield
-        finally:
-            self.leave(*wanted)
 
     def claim(self, address):
         """It says, unasked, that it has the address (which it must have)."""

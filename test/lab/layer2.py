@@ -57,9 +57,6 @@ class Layer2:
     def delete(self, kind, *names, namespace="default"):
         self.lab.kubectl("delete", kind, *names, "-n", namespace, "--ignore-not-found", "--wait=true", "--timeout=30s")
 
-    def plug(self, *arguments):
-        self.lab.network.plug_in(*arguments)
-
     def answers(self, address, *macs, deadline=SOON):
         """Exactly these MACs answer for the address; none: nobody does."""
         def so():

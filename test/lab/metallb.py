@@ -7,7 +7,6 @@ import subprocess
 import yaml
 from control_plane import tools_folder
 from processes import wait_for
-from stentor import NAMESPACE
 from story import SOON
 
 METRICS = 7472  # the port that its manifests name
@@ -70,9 +69,6 @@ class Speakers:
                 if "servicel2statuses" in rule["resources"] and not may:
                     rule["verbs"] = ["get", "list", "watch"]
         self._lab.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": rights}))
-
-    def nodes(self):
-        return list(self._running)
 
     def runs(self, node):
         return node in self._running

@@ -132,7 +132,7 @@ def test_what_is_given_back_in_vain_is_answered_all_the_while(world, tell):
     """The preferred node lacks the interface, which only it knows."""
     first, second, _ = world.order
     spare = "02:00:00:00:7a:02"
-    world.plug(world.lab.nodes[second], "spare0", spare, "port-spare")
+    world.lab.network.plug_in(world.lab.nodes[second], "spare0", spare, "port-spare")
     world.apply(advertisement("later", ["later"], interfaces=["spare0"], annotations={FAIL_BACK: f"{DELAY:.0f}s"}))
     world.lab.stentor.kill_speaker(first)
     for address in world.later:

@@ -30,7 +30,7 @@ class World(Layer2):
         lab.start_speaker(self.node.name)
 
     def plug_extra(self):
-        self.plug(self.node, "extra0", EXTRA_MAC, "s-extra")
+        self.lab.network.plug_in(self.node, "extra0", EXTRA_MAC, "s-extra")
 
     def ip(self, *words):
         return netns.ip(*words, namespace=self.node.namespace)

@@ -11,9 +11,9 @@ import time
 import election
 import metallb
 import pytest
-from asking import Record, answering
+from asking import Record, answering, longest_silence
 from lab import Lab
-from layer2 import APP, OPTIONS, Layer2, addresses, advertisement, dual_stack, pool_of
+from layer2 import OPTIONS, Layer2, addresses, advertisement, dual_stack, pool_of
 from prerequisites import need
 from processes import wait_for
 from stentor import NAMESPACE
@@ -39,9 +39,7 @@ class Story:
         return [one for one in self._heard.get(address, []) if one.kind == "reply"]
 
     def silence(self, address):
-        """The longest time without an answer."""
-        moments = [self._begin, *(one.moment for one in self._replies(address)), self._end]
-        return max(b - a for a, b in zip(moments, moments[1:]))
+        return longest_silence(self._replies(address), self._begin, self._end)
 
     def both(self, address):
         """How long different hosts answered in turns: from the first to the last answer that another host than the one
