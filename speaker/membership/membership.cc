@@ -312,9 +312,18 @@ void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actio
   if (!peer.greet) {
     Send(now, peer, MessageKind::kHeartbeat, actions);  // it learns that we see it
   }
-  if (healed && !Small() && now >= next_view_) {
-    next_view_ = now + 2 * profile_.heartbeat_interval;
-    SendView(now, peer, actions);  // others of its side may live as well
+  // Others of our side may be dead to it as well. Who was asked in its turn is told, and not who
+  // has heard of us from another one of our side, and of all others too: so each one's view goes to
+  // somebody else, and all know all after a few.
+  const auto missed_at = std::exchange(peer.missed_at, std::nullopt);
+  const bool found = missed_at && now - *missed_at < profile_.heartbeat_interval;
+  if (healed && peer.session->boot == peer.dead_boot) {
+    peer.back_at = now;
+    healed_at_ = now;
+  }
+  if (healed && found && !Small() && now >= next_view_) {
+    next_view_ = now + profile_.heartbeat_interval;
+    SendView(now, peer, actions);
   }
 }
 
@@ -342,6 +351,7 @@ void Membership::Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Action
 
 void Membership::DeclareDead(TimePoint now, Peer& peer, Actions& actions) {
   peer.state = MemberState::kDead;
+  peer.dead_boot = peer.session->boot;
   peer.fresh = false;
   peer.watched = false;
   peer.challenge = 0;

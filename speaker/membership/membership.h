@@ -278,6 +278,8 @@ class Membership {
   [[nodiscard]] bool Small() const noexcept { return peers_.size() <= profile_.observers; }
   // So large that not everybody can do something at once.
   [[nodiscard]] bool Large() const noexcept { return peers_.size() > 4 * profile_.observers; }
+  // So many that the segment is the cause, and others ask them as well.
+  [[nodiscard]] bool ManySuspects() const noexcept { return suspects_ > 2 * profile_.observers; }
 
   // returning.cc: a speaker that stops to yield
   [[nodiscard]] bool BeginReturn(TimePoint now, Actions& actions);
@@ -419,6 +421,7 @@ class Membership {
   TimePoint next_peer_deadline_ = TimePoint::max();  // no peer's is earlier
   TimePoint next_ask_everybody_{};
   TimePoint next_view_{};
+  std::optional<TimePoint> healed_at_;  // when somebody's way to us was mended last
   TimePoint view_changed_at_{};
   std::uint64_t own_digest_ = 0;
   std::uint64_t view_digest_ = 0;

@@ -75,6 +75,11 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
         TakeTurn(absent, profile_.observers, absent_turn_)}) {
     asked.insert(asked.end(), turn.begin(), turn.end());
   }
+  for (Peer* peer : asked) {
+    if (!peer->CountsAsAlive()) {
+      peer->missed_at = now;
+    }
+  }
   for (auto& [name, peer] : peers_) {
     const bool due = peer.observer || peer.told_observer || peer.greet;
     if (peer.CountsAsAlive() && peer.fresh && due &&

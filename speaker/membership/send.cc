@@ -95,10 +95,13 @@ bool Membership::Demand(TimePoint now, Peer& peer, Actions& actions) {
   return true;
 }
 
+// While members come back from the dead, the others that we gave up are no news: whoever hears of
+// them would doubt all those with whom it was on the other side of the cut.
 void Membership::SendView(TimePoint now, Peer& peer, Actions& actions) {
+  const bool healing = healed_at_ && now - *healed_at_ < profile_.view_interval;
   std::vector<Note> notes = {OwnNote()};
   for (const auto& [name, other] : peers_) {
-    if (!other.session || &other == &peer) {
+    if (!other.session || &other == &peer || (healing && other.state == MemberState::kDead)) {
       continue;
     }
     if (notes.size() == kMaxNotes) {

@@ -202,7 +202,9 @@ TimePoint Membership::TellAt(const Peer& peer) const {
 // When a suspect is dead if nothing is heard of it. That its host refuses our probes says more than
 // silence does, unless a firewall does so in its name: its own heartbeats come all the same. If
 // another speaker says that it is dead, whom we watch has to have been silent long enough for
-// ourselves, any other has to have left some probes of ours without an answer.
+// ourselves, any other has to have left some probes of ours without an answer: as many as ever
+// where it came back a moment ago, since that word may be an old one, and one more where many are
+// suspected, since each is a chance to be wrong.
 TimePoint Membership::DeadAt(const Peer& peer) const {
   TimePoint dead = DoubtedSince(peer) + profile_.confirm_for;
   if (peer.refused && peer.watched) {
@@ -210,11 +212,13 @@ TimePoint Membership::DeadAt(const Peer& peer) const {
                     std::max(peer.suspected_at + profile_.refused_for,
                              peer.last_heard + profile_.heartbeat_interval + profile_.late_after));
   }
-  if (peer.told_dead) {
-    dead = std::min(dead,
-                    peer.watched
-                        ? std::max(peer.suspected_at, peer.last_heard + profile_.suspect_after)
-                        : peer.suspected_at + (profile_.confirm_for - profile_.probe_interval) / 2);
+  const bool back = peer.back_at && peer.suspected_at - *peer.back_at < profile_.view_interval;
+  if (peer.told_dead && peer.watched) {
+    dead = std::min(dead, std::max(peer.suspected_at, peer.last_heard + profile_.suspect_after));
+  } else if (peer.told_dead && !back) {
+    const Duration two_rounds = (profile_.confirm_for - profile_.probe_interval) / 2;
+    dead = std::min(dead, peer.suspected_at + two_rounds +
+                              (ManySuspects() ? profile_.probe_interval : Duration::zero()));
   }
   return dead + lateness_;
 }
@@ -228,7 +232,7 @@ void Membership::ProbeRound(TimePoint now, Peer& peer, Actions& actions) {
   Send(now, peer, MessageKind::kProbe, actions);
   const bool first = now == peer.suspected_at;
   const bool asked_by_others = peer.told && (first || (Large() && !peer.watched));
-  if (asked_by_others || (first && peer.refused) || suspects_ > 2 * profile_.observers) {
+  if (asked_by_others || (first && peer.refused) || ManySuspects()) {
     return;
   }
   std::size_t asked = 0;
