@@ -4,7 +4,7 @@
 Four questions, each asked of Stentor's controller and of the yardstick (api-bench assign: list, watch, PUT) in turns:
 Services that are created one after the other; N at once; N that were there before the program starts; a new one after
 a restart with N that have their addresses. The yardstick keeps no books, sends no events and shares nothing with
-Stentor's code: it is about as fast as the API server allows.
+Stentor's code: it is about as fast as the API server allows. MetalLB's controller is asked the same.
 """
 import argparse
 import statistics
@@ -13,12 +13,12 @@ import time
 
 import api_load
 import figures
+import metallb
 from control_plane import Options
 from lab import Lab
 from processes import wait_for
 
-STENTOR, YARDSTICK = "Stentor", "bare client"
-WHO = (STENTOR, YARDSTICK)
+STENTOR, METALLB, YARDSTICK = "Stentor", "MetalLB", "bare client"
 # The audit log in one piece however long the benchmark is: by default it is rotated at 100 MB.
 OPTIONS = Options(apiserver_flags=("--audit-log-maxsize=4000",))
 # Longer than the time for which the controller holds back decisions after its first pools: one that has been running
@@ -27,14 +27,19 @@ SETTLED = 3.5
 
 
 class Bench:
-    def __init__(self, lab):
-        self.lab, self.load = lab, api_load.ApiLoad(lab)
+    def __init__(self, lab, whom):
+        self.lab, self.load, self.whom = lab, api_load.ApiLoad(lab), whom
+        self._metallb = metallb.Controller(lab) if METALLB in whom else None
         self._next = 0
 
     def start(self, who):
         """Starts one of the two, and returns its process when it has read everything and is idle."""
         if who == STENTOR:
             process = api_load.start_controller(self.lab)
+            time.sleep(SETTLED)
+            return process
+        if who == METALLB:
+            process = self._metallb.start()
             time.sleep(SETTLED)
             return process
         yardstick = self.load.start_yardstick()
@@ -107,6 +112,8 @@ class Bench:
             began = time.monotonic()
             if who == STENTOR:
                 process, result = self.lab.start_controller(), {}
+            elif who == METALLB:
+                process, result = self._metallb.begin(), {}
             else:
                 yardstick = self.load.start_yardstick(first=1 << 20)
                 process = yardstick.process
@@ -131,11 +138,11 @@ def counted(asked):
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
-def in_turns(trials, measure):
-    """who → results; in turns, so that what else happens on the machine hits both."""
-    found = {who: [] for who in WHO}
+def in_turns(whom, trials, measure):
+    """who → results; in turns, so that what else happens on the machine hits all."""
+    found = {who: [] for who in whom}
     for trial in range(trials):
-        for who in WHO if trial % 2 == 0 else reversed(WHO):
+        for who in whom if trial % 2 == 0 else reversed(whom):
             found[who].append(measure(who))
             print(f"  {trial + 1} of {trials}, {who}: " + told(found[who][-1]), flush=True)
     return found
@@ -151,52 +158,65 @@ def median(results, name):
     return statistics.median(one[name] for one in results)
 
 
+def beside_metallb(what, found, value):
+    """What is ours, and what is theirs: `value` of the results of each."""
+    return [figures.comparison(f"{what}, beside MetalLB", value(found[STENTOR]), "s", value(found[who]))
+            for who in found if who == METALLB]
+
+
+def all_together(trials):
+    return statistics.median(value for trial in trials for value in trial)
+
+
 def bench_burst(bench, count, trials, goal):
     print(f"\n{count} Services at once", flush=True)
-    found = in_turns(trials, lambda who: bench.burst(who, count))
+    found = in_turns(bench.whom, trials, lambda who: bench.burst(who, count))
     print()
     columns = (("create_s", "created in s", 3), ("after_last_s", "last address, s after", 3),
                ("latency_median_s", "median of one, s", 3), ("requests_per_service", "requests each", 2),
                ("cpu_ms_per_service", "CPU ms each", 2), ("apiserver_cpu_ms_per_service", "API server's", 2))
     figures.table([f"{count} at once, medians of {trials}", *(title for _, title, _ in columns)],
-                  [[who, *(f"{median(found[who], name):.{digits}f}" for name, _, digits in columns)] for who in WHO])
+                  [[who, *(f"{median(found[who], name):.{digits}f}" for name, _, digits in columns)] for who in found])
     ours = found[STENTOR]
     print("Stentor asked for: " + ", ".join(f"{what} × {number}" for what, number in ours[-1]["requests"].items()))
     return found, [
         figures.figure(f"{count} at once: last address after the last creation", median(ours, "after_last_s"), "s",
                        goal, median(found[YARDSTICK], "after_last_s")),
         figures.figure(f"{count} at once: API requests a Service", median(ours, "requests_per_service"), "", 2.2,
-                       median(found[YARDSTICK], "requests_per_service"))]
+                       median(found[YARDSTICK], "requests_per_service")),
+        *beside_metallb(f"{count} at once: last address", found, lambda of: median(of, "after_last_s"))]
 
 
 def bench_backlog(bench, count, trials):
     print(f"\n{count} Services wait for the program", flush=True)
-    found = in_turns(trials, lambda who: bench.backlog(who, count))
+    found = in_turns(bench.whom, trials, lambda who: bench.backlog(who, count))
     print()
     figures.table([f"{count} wait, medians of {trials}", "start → all served s", "CPU s", "bare writes s"],
                   [[who, f"{median(found[who], 'served_s'):.3f}", f"{median(found[who], 'cpu_s'):.2f}",
-                    f"{median(found[who], 'writes_s'):.3f}" if who == YARDSTICK else ""] for who in WHO])
+                    f"{median(found[who], 'writes_s'):.3f}" if who == YARDSTICK else ""] for who in found])
     print(f"(bare writes: the loop of {count} status writes alone, {api_load.CONNECTIONS} at a time)")
     return found, [figures.comparison(f"{count} wait: start → all served", median(found[STENTOR], "served_s"), "s",
-                                      median(found[YARDSTICK], "served_s"))]
+                                      median(found[YARDSTICK], "served_s")),
+                   *beside_metallb(f"{count} wait", found, lambda of: median(of, "served_s"))]
 
 
 def bench_one_by_one(bench, count, trials):
     print(f"\n{count} Services, one after the other", flush=True)
-    found = in_turns(trials, lambda who: bench.one_by_one(who, count))
-    medians = {who: statistics.median(value for trial in found[who] for value in trial) for who in WHO}
+    found = in_turns(bench.whom, trials, lambda who: bench.one_by_one(who, count))
+    medians = {who: all_together(of) for who, of in found.items()}
     print()
     figures.table(["created → address in the status, ms", "n", "median", "min", "max"],
                   [[who, sum(map(len, found[who])), *(f"{1000 * value:.1f}" for value in (
-                      medians[who], min(map(min, found[who])), max(map(max, found[who]))))] for who in WHO])
+                      medians[who], min(map(min, found[who])), max(map(max, found[who]))))] for who in found])
     return found, [figures.figure("created → address in the status", medians[STENTOR], "s", 1.3 * medians[YARDSTICK],
-                                  medians[YARDSTICK])]
+                                  medians[YARDSTICK]),
+                   *beside_metallb("created → address in the status", found, all_together)]
 
 
 def bench_restart(bench, count, trials, goal):
     print(f"\nRestart with {count} Services", flush=True)
     bench.fill(count)
-    found = in_turns(trials, bench.restart)
+    found = in_turns(bench.whom, trials, bench.restart)
     bench.load.delete()
     bare = found[YARDSTICK]
     print()
@@ -204,9 +224,10 @@ def bench_restart(bench, count, trials, goal):
                    "resident MiB"],
                   [[who, f"{median(bare, 'watching_s'):.3f}" if who == YARDSTICK else "", *(
                       f"{median(found[who], name):.{digits}f}" for name, digits in (
-                          ("served_s", 3), ("cpu_s", 2), ("resident_mib", 1)))] for who in WHO])
+                          ("served_s", 3), ("cpu_s", 2), ("resident_mib", 1)))] for who in found])
     return found, [figures.figure(f"restart with {count}: start → new one served", median(found[STENTOR], "served_s"),
-                                  "s", goal, median(bare, "served_s"))]
+                                  "s", goal, median(bare, "served_s")),
+                   *beside_metallb(f"restart with {count}", found, lambda of: median(of, "served_s"))]
 
 
 def main():
@@ -215,13 +236,14 @@ def main():
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--one-by-one", type=int, default=50, metavar="N")
     parser.add_argument("--only", choices=("one-by-one", "burst", "backlog", "restart"), help="one of the questions")
+    parser.add_argument("--metallb", action=argparse.BooleanOptionalAction, default=True, help="ask MetalLB's controller, too")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    figures.require(api_load.missing())
+    figures.require([*api_load.missing(), *(metallb.missing() if options.metallb else ())])
     result, limits = {}, []
     with Lab(nodes=1, options=OPTIONS, say=lambda text: print(text, flush=True)) as lab:
         lab.install()
-        bench = Bench(lab)
+        bench = Bench(lab, (STENTOR, METALLB, YARDSTICK) if options.metallb else (STENTOR, YARDSTICK))
 
         def ask(question, name, function, *arguments):
             if options.only in (None, question):

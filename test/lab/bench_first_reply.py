@@ -5,7 +5,7 @@ thousand Services, from their last endpoints until all are answered; and from th
 The yardstick shares nothing with Stentor's code and does nothing but what is asked: `api-bench assign` watches Services
 and PUTs addresses, bare_announcer.py watches Services and answers ARP for their addresses. Both are asked by the same
 host, every millisecond, in turns. Endpoints are made by hand, not by Kubernetes' controllers, and kube-proxy is kept
-out: what they do is not asked here.
+out: what they do is not asked here. MetalLB's programs are asked the same, in the same lab: they are what users have.
 """
 import argparse
 import concurrent.futures
@@ -19,6 +19,7 @@ import time
 
 import api_load
 import figures
+import metallb
 import netns
 from asking import FirstAnswers
 from bench_allocation import OPTIONS as ONE_LOG
@@ -31,8 +32,7 @@ from story import pool
 from watching import BALANCERS, Watch, addresses_of
 
 HERE = pathlib.Path(__file__).resolve().parent
-STENTOR, YARDSTICK = "Stentor", "bare clients"
-WHO = (STENTOR, YARDSTICK)
+STENTOR, METALLB, YARDSTICK = "Stentor", "MetalLB", "bare clients"
 OPTIONS = Options(service_range=DUAL_STACK.service_range, apiserver_flags=ONE_LOG.apiserver_flags)
 POOL6 = "2001:db8:122:1::/112"
 IPV4, IPV6 = "IPv4", "IPv6"
@@ -62,6 +62,11 @@ class Bench:
             api_load.start_controller(self.lab)
             self.lab.start_speakers()
             time.sleep(SETTLED)
+        elif who == METALLB:
+            self._controller, self._speakers = metallb.Controller(self.lab).start(), metallb.Speakers(self.lab)
+            for node in self.lab.nodes:
+                self._speakers.start(node, announces=False)
+            time.sleep(SETTLED)
         else:
             # The next addresses of its own: 10.0.x.y.
             self._assign = self.load.start_yardstick(first=self._first_of_yardstick())
@@ -73,6 +78,9 @@ class Bench:
             for node in list(self.lab.stentor.speakers):
                 self.lab.stentor.stop_speaker(node)
             self.lab.stentor.stop_controller()
+        elif who == METALLB:
+            self._speakers.end()
+            self._controller.kill()
         else:
             self._assign.process.kill()
             self._answer.kill()
@@ -134,7 +142,7 @@ class Bench:
             for number in range(count):
                 name = self.name()
                 address = (f"2001:db8:122:1::{self._next:x}" if family == IPV6 else
-                           f"198.19.{self._next >> 8}.{self._next & 255}" if who == STENTOR else
+                           f"198.19.{self._next >> 8}.{self._next & 255}" if who != YARDSTICK else
                            f"10.{(first + number) >> 16}.{(first + number) >> 8 & 255}.{(first + number) & 255}")
                 endpoints = (self.api.create, SLICES, self.slice(name, family))
                 if order == BEFORE:
@@ -153,9 +161,9 @@ class Bench:
         self.delete()
         return found
 
-    def get_endpoints(self, count, trials):
+    def get_endpoints(self, who, count, trials):
         """Seconds from the last slice until all of `count` Services are answered; a list."""
-        self.start(STENTOR)
+        self.start(who)
         names = [self.name() for _ in range(count)]
         addresses = [f"198.19.{number >> 8}.{number & 255}" for number in range(256, 256 + count)]
         self.create_all(SERVICES, [self.service(*pair) for pair in zip(names, addresses)])
@@ -169,7 +177,7 @@ class Bench:
             api_load.quiet(self.lab, 0)
             self.api.request("DELETE", SLICES)
             self._nobody_answers(addresses)
-        self.stop(STENTOR)
+        self.stop(who)
         self.delete()
         return found
 
@@ -178,27 +186,34 @@ class Bench:
             wait_for(lambda address=address: self.lab.poller.arping(address) == [], 60, f"nobody answers for {address}")
         api_load.quiet(self.lab, 0)
 
-    def speaker_starts(self, trials):
-        """(seconds from the start of the only speaker to its first reply, the same of a bare list and watch), lists."""
+    def speaker_starts(self, who, trials):
+        """who → seconds from the start of the only speaker to its first reply, or of a bare client until it watches."""
         name, address = self.name(), "198.19.200.1"
         node = next(iter(self.lab.nodes))
         api_load.start_controller(self.lab)
         self.api.create(SLICES, self.slice(name))
         self.api.create(SERVICES, self.service(name, address))
-        found, bare = [], []
-        for _ in range(trials):
+        speakers = metallb.Speakers(self.lab) if METALLB in who else None
+        found = {one: [] for one in who}
+        for one in list(who) * trials:
+            if one == YARDSTICK:
+                yardstick = self.load.start_yardstick()
+                began = started(yardstick.process, api_load.PROGRAM)
+                found[one].append(yardstick.wait("watching")["watching"] - began)
+                yardstick.process.kill()
+                continue
             with FirstAnswers(self.lab.clients["client-2"], [address], PERIOD) as asking:
                 asking.begin()
-                began = started(self.lab.start_speaker(node), "stentor-speaker")
-                found.append(asking.wait()[address] - began)
-            self.lab.stentor.stop_speaker(node)
-            yardstick = self.load.start_yardstick()
-            began = started(yardstick.process, api_load.PROGRAM)
-            bare.append(yardstick.wait("watching")["watching"] - began)
-            yardstick.process.kill()
+                began = (started(self.lab.start_speaker(node), "stentor-speaker") if one == STENTOR else
+                         started(speakers.begin(node), "metallb-speaker"))
+                found[one].append(asking.wait()[address] - began)
+            if one == STENTOR:
+                self.lab.stentor.stop_speaker(node)
+            else:
+                speakers.end()
         self.lab.stentor.stop_controller()
         self.delete()
-        return found, bare
+        return found
 
 
 class Heard:
@@ -253,11 +268,12 @@ def milliseconds(values):
 HEAD = ("n", "median", "99 %", "worst")
 
 
-def bench_created(bench, count, rounds):
+def bench_created(bench, whom, count, rounds):
     each, found = max(1, count // rounds), {}
-    trials = [(who, order, IPV4) for order in (AFTER, BEFORE) for who in WHO]
+    trials = [(who, order, IPV4) for order in (AFTER, BEFORE) for who in whom]
+    trials += [(who, AFTER, IPV6) for who in whom if who != YARDSTICK]
     for number in range(rounds):
-        for who, order, family in (trials if number % 2 == 0 else trials[::-1]) + [(STENTOR, AFTER, IPV6)]:
+        for who, order, family in trials if number % 2 == 0 else trials[::-1]:
             times = bench.created(who, each, order, family)
             found.setdefault((who, order, family), []).extend(times)
             print(f"  {number + 1} of {rounds}, {who}, {order}, {family}: first reply after "
@@ -275,26 +291,35 @@ def bench_created(bench, count, rounds):
              figures.comparison("created, endpoints before → first ARP reply", replied[(STENTOR, BEFORE, IPV4)], "s",
                                 bare[BEFORE]),
              figures.comparison("created, endpoints at once → first NDP reply", replied[(STENTOR, AFTER, IPV6)], "s",
-                                bare[AFTER])])
+                                bare[AFTER])] +
+            [figures.comparison(f"created, {order} → first reply by {family}, beside MetalLB",
+                                replied[(STENTOR, order, family)], "s", value)
+             for (who, order, family), value in replied.items() if who == METALLB])
 
 
-def bench_endpoints(bench, count, trials):
-    times = bench.get_endpoints(count, trials)
+def bench_endpoints(bench, whom, count, trials):
+    times = {who: bench.get_endpoints(who, count, trials) for who in whom if who != YARDSTICK}
     print()
-    figures.table([f"ms from the last of {count} slices", *HEAD],
-                  [["all are answered", len(times), *milliseconds(times)]])
+    figures.table([f"ms from the last of {count} slices until all are answered", *HEAD],
+                  [[who, len(values), *milliseconds(values)] for who, values in times.items()])
     return times, [figures.figure(f"{count} Services get endpoints: last slice → all answered",
-                                  statistics.median(times), "s", 0.1 * max(1, count / 1000))]
+                                  statistics.median(times[STENTOR]), "s", 0.1 * max(1, count / 1000)),
+                   *beside_metallb(f"{count} Services get endpoints", times)]
 
 
-def bench_start(bench, trials):
-    times, bare = bench.speaker_starts(trials)
+def bench_start(bench, whom, trials):
+    times = bench.speaker_starts(whom, trials)
     print()
     figures.table(["ms from the start of a program", *HEAD],
-                  [["a speaker answers", len(times), *milliseconds(times)],
-                   ["a bare client has listed and watches", len(bare), *milliseconds(bare)]])
-    return {"speaker": times, "bare": bare}, [
-        figures.figure("speaker starts → answers", statistics.median(times), "s", 0.1, statistics.median(bare))]
+                  [[f"{who}: a speaker answers" if who != YARDSTICK else "a bare client has listed and watches", len(values),
+                    *milliseconds(values)] for who, values in times.items()])
+    return times, [figures.figure("speaker starts → answers", statistics.median(times[STENTOR]), "s", 0.1,
+                                  statistics.median(times[YARDSTICK])), *beside_metallb("speaker starts", times)]
+
+
+def beside_metallb(what, times):
+    return [figures.comparison(f"{what}, beside MetalLB", statistics.median(times[STENTOR]), "s",
+                               statistics.median(times[who])) for who in times if who == METALLB]
 
 
 def main():
@@ -304,9 +329,11 @@ def main():
     parser.add_argument("--services", type=int, default=1000, metavar="N", help="that get endpoints at once")
     parser.add_argument("--trials", type=int, default=5, help="of the endpoints, and of the start")
     parser.add_argument("--only", choices=("created", "endpoints", "start"), help="one of the questions")
+    parser.add_argument("--metallb", action=argparse.BooleanOptionalAction, default=True, help="ask MetalLB's programs, too")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    figures.require(api_load.missing())
+    figures.require([*api_load.missing(), *(metallb.missing() if options.metallb else ())])
+    whom = (STENTOR, METALLB, YARDSTICK) if options.metallb else (STENTOR, YARDSTICK)
     result, limits = {}, []
 
     def ask(question, nodes, function, *arguments):
@@ -314,7 +341,7 @@ def main():
             print(f"\n{question}", flush=True)
             with Lab(nodes=nodes, options=OPTIONS, say=lambda text: print(text, flush=True)) as lab:
                 lab.install()
-                result[question], more = function(Bench(lab), *arguments)
+                result[question], more = function(Bench(lab), whom, *arguments)
                 limits.extend(more)
     ask("created", 3, bench_created, options.count, options.rounds)
     ask("endpoints", 3, bench_endpoints, options.services, options.trials)

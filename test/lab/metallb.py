@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """MetalLB itself, as build-tools builds it out of its module: its programs, what its users install it from, and its
-speakers in a lab, started as its manifests start them."""
+controller and speakers in a lab, started as its manifests start them."""
 import json
 import subprocess
 
@@ -40,17 +40,47 @@ def image(component):
     return found
 
 
-def _speakers_rights():
-    """What its manifests let its speakers do, under names that none of ours have: in one lab both makes run."""
+def _rights(component):
+    """What its manifests let its controller or its speakers do, under names that none of ours have: in one lab both makes
+    run."""
     found = []
     for one in yaml.safe_load_all(manifests().read_text()):
         if one["kind"].endswith("RoleBinding"):
             one["roleRef"]["name"] = f"of-{one['roleRef']['name']}"
-            one["subjects"] = [who for who in one["subjects"] if who["name"] == "speaker"]
+            one["subjects"] = [who for who in one["subjects"] if who["name"] == component]
         if one["kind"].removeprefix("Cluster") in ("Role", "RoleBinding"):
             one["metadata"]["name"] = f"of-{one['metadata']['name']}"
             found.append(one)
     return found
+
+
+def _grant(lab, rights):
+    lab.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": rights}))
+
+
+def _serves(namespace, address):
+    words = ["curl", "-sf", "--max-time", "2", f"http://{address}:{METRICS}/metrics"]
+    return not subprocess.run(["ip", "netns", "exec", namespace, *words], capture_output=True).returncode
+
+
+class Controller:
+    """MetalLB's controller in such a lab; without its webhooks, which nobody asks there."""
+
+    def __init__(self, lab):
+        self._lab = lab
+        _grant(lab, _rights("controller"))
+
+    def begin(self):
+        """Its process."""
+        self._lab.stentor.log("metallb-controller").path.unlink(missing_ok=True)
+        return self._lab.stentor.start_in_controllers_pod(
+            "metallb-controller", program("controller"), f"--port={METRICS}", "--log-level=info", "--webhook-mode=disabled")
+
+    def start(self):
+        """Likewise; it has read its pools when this returns."""
+        process, log = self.begin(), self._lab.stentor.log("metallb-controller")
+        wait_for(lambda: log.containing("config reloaded"), SOON, lambda: f"MetalLB's controller runs: {process.log_end()}")
+        return process
 
 
 class Speakers:
@@ -63,12 +93,12 @@ class Speakers:
 
     def let_write_statuses(self, may):
         """Where they may not, there is no ServiceL2Status of theirs: as with versions before 0.14."""
-        rights = _speakers_rights()
+        rights = _rights("speaker")
         for one in rights:
             for rule in one.get("rules") or ():
                 if "servicel2statuses" in rule["resources"] and not may:
                     rule["verbs"] = ["get", "list", "watch"]
-        self._lab.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": rights}))
+        _grant(self._lab, rights)
 
     def runs(self, node):
         return node in self._running
@@ -82,18 +112,16 @@ class Speakers:
     def start(self, node, announces=True):
         """Returns when it is ready, and has announced something if there is something for it: its manifests have a DaemonSet
         wait for ten seconds before it asks whether it is."""
-        log = self._lab.stentor.log(f"metallb-{node}")
-        log.path.unlink(missing_ok=True)
-        process = self._lab.stentor.start_in_speakers_pod(
-            f"metallb-{node}", program("speaker"), node, f"--port={METRICS}", "--log-level=info")
-        self._running[node] = process
-        wait_for(lambda: self._ready(node) and (log.containing("serviceAnnounced") or not announces), SOON,
+        process, log, at = self.begin(node), self._lab.stentor.log(f"metallb-{node}"), self._lab.nodes[node]
+        wait_for(lambda: _serves(at.namespace, at.address) and (log.containing("serviceAnnounced") or not announces), SOON,
                  lambda: f"MetalLB's speaker of {node} runs: {process.log_end()}")
 
-    def _ready(self, node):
-        words = ["curl", "-sf", "--max-time", "2", f"http://{self._lab.nodes[node].address}:{METRICS}/metrics"]
-        return not subprocess.run(["ip", "netns", "exec", self._lab.nodes[node].namespace, *words],
-                                  capture_output=True).returncode
+    def begin(self, node):
+        """Its process."""
+        self._lab.stentor.log(f"metallb-{node}").path.unlink(missing_ok=True)
+        self._running[node] = self._lab.stentor.start_in_speakers_pod(
+            f"metallb-{node}", program("speaker"), node, f"--port={METRICS}", "--log-level=info")
+        return self._running[node]
 
     def _take(self, node):
         process = self._running.pop(node)

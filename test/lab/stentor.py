@@ -175,10 +175,13 @@ class Stentor:
 
     def start_replica(self, pod, *arguments):
         """A controller in a pod of this name; nothing here keeps it in mind."""
+        return self.start_in_controllers_pod(pod, "stentor-controller", *ARGUMENTS, *arguments)
+
+    def start_in_controllers_pod(self, pod, program, *arguments):
+        """A program as the controller; nothing here keeps it in mind."""
         return self._start(
-            pod, self._lab.network.control, "stentor-controller", "controller", "nobody",
-            {**self._names(pod), "METALLB_ML_SECRET_NAME": "memberlist", "METALLB_DEPLOYMENT": "controller"},
-            [*ARGUMENTS, *arguments])
+            pod, self._lab.network.control, program, "controller", "nobody",
+            {**self._names(pod), "METALLB_ML_SECRET_NAME": "memberlist", "METALLB_DEPLOYMENT": "controller"}, arguments)
 
     def token_of(self, pod):
         """The id of the token that a program got at its last start; the audit log names it."""
