@@ -64,6 +64,7 @@ struct Incoming {
   Response response;
   std::uint8_t first_octet = 0;
   bool streams = false;  // bytes go to on_bytes rather than into response.body
+  pplx::task_completion_event<absl::Status> end;
   std::size_t max_body_bytes = 0;
 };
 
@@ -323,30 +324,45 @@ class CpprestTransport final : public kube::KubeTransport {
         }
       });
     }
-    return Pump(call, incoming);
+    pplx::task<absl::Status> received(incoming->end);
+    Pump(call, incoming);
+    return received;
   }
 
-  // Reads until the end. Asks for one octet, since more would wait for as many, and then takes all
-  // that is there.
-  pplx::task<absl::Status> Pump(const std::shared_ptr<Call>& call,
-                                const std::shared_ptr<Incoming>& incoming) {
-    return incoming->body.getn(&incoming->first_octet, 1)
-        .then([this, call, incoming](std::size_t count) -> pplx::task<absl::Status> {
-          if (count == 0) {
-            return pplx::task_from_result(absl::OkStatus());
+  // Reads until the end, which `incoming->end` tells. A step doesn't return the next one's task:
+  // each would stay until the last one is done, and a watch has as many as events.
+  void Pump(const std::shared_ptr<Call>& call, const std::shared_ptr<Incoming>& incoming) {
+    incoming->body.getn(&incoming->first_octet, 1)
+        .then([this, call, incoming](const pplx::task<std::size_t>& read) {
+          try {
+            const std::optional<absl::Status> end = Take(call, *incoming, read.get());
+            if (end) {
+              incoming->end.set(*end);
+            } else {
+              Pump(call, incoming);
+            }
+          } catch (...) {
+            incoming->end.set_exception(std::current_exception());
           }
-          std::string bytes(1, static_cast<char>(incoming->first_octet));
-          std::uint8_t* more = nullptr;
-          std::size_t available = 0;
-          while (incoming->body.acquire(more, available) && more != nullptr && available > 0) {
-            bytes.append(reinterpret_cast<const char*>(more), available);
-            incoming->body.release(more, available);
-          }
-          if (absl::Status status = Deliver(call, *incoming, std::move(bytes)); !status.ok()) {
-            return pplx::task_from_result(std::move(status));
-          }
-          return Pump(call, incoming);
         });
+  }
+
+  // What has arrived. Asked for was one octet, since more would wait for as many; all that is there
+  // is taken. Nothing as long as more may come.
+  std::optional<absl::Status> Take(const std::shared_ptr<Call>& call, Incoming& incoming,
+                                   std::size_t count) {
+    if (count == 0) {
+      return absl::OkStatus();
+    }
+    std::string bytes(1, static_cast<char>(incoming.first_octet));
+    std::uint8_t* more = nullptr;
+    std::size_t available = 0;
+    while (incoming.body.acquire(more, available) && more != nullptr && available > 0) {
+      bytes.append(reinterpret_cast<const char*>(more), available);
+      incoming.body.release(more, available);
+    }
+    absl::Status status = Deliver(call, incoming, std::move(bytes));
+    return status.ok() ? std::nullopt : std::optional(std::move(status));
   }
 
   absl::Status Deliver(const std::shared_ptr<Call>& call, Incoming& incoming, std::string bytes) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/io/kube_client.h"
 
+#include <malloc.h>
+
 #include <cstdlib>
 #include <string>
 
@@ -23,6 +25,13 @@ nlohmann::json Service(const std::string& name, const std::string& note = "") {
       {"metadata", {{"namespace", "default"}, {"name", name}, {"annotations", {{"note", note}}}}},
       {"spec", {{"type", "LoadBalancer"}}}};
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
+std::size_t AllocatedBytes() { return __sanitizer_get_current_allocated_bytes(); }
+#else
+std::size_t AllocatedBytes() { return mallinfo2().uordblks; }
+#endif
 
 // A client of a fake server, and a mirror of its Services.
 struct Setup {
@@ -79,6 +88,27 @@ TEST_CASE("Events arrive whole, however they are cut", "[client]") {
   REQUIRE(s.Eventually([&] { return s.mirror.objects.size() == 2; }));
   CHECK(s.mirror.objects[{"default", "b"}]["metadata"]["annotations"]["note"] == note);
   CHECK(s.mirror.troubles.empty());
+}
+
+TEST_CASE("A long stream takes no more memory than a short one", "[client]") {
+  Setup s;
+  s.StartAndSync();
+  const auto change = [&s](int times) {
+    for (int i = 0; i < times; ++i) {
+      s.server.Put("services", Service("a", std::to_string(i)));
+      const int next = s.mirror.upserts + 1;
+      REQUIRE(s.Eventually([&] { return s.mirror.upserts == next; }));
+    }
+    s.server.Compact();  // it remembers all of them until then
+    return AllocatedBytes();
+  };
+  const std::size_t before = change(200);
+  const std::size_t after = change(2000);
+  INFO(after - before);
+  CHECK(after < before + (std::size_t{512} << 10U));
+  s.server.EndWatches(false);
+  s.server.Put("services", Service("b"));
+  CHECK(s.Eventually([&] { return s.mirror.objects.size() == 2; }));
 }
 
 TEST_CASE("A stream that ends is resumed without a list", "[client]") {
