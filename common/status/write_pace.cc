@@ -44,6 +44,10 @@ void WritePace::Sent(TimePoint now, bool restores) {
   }
 }
 
+bool WritePace::IsIdle(TimePoint now) const {
+  return failures_ == 0 && !restored_ && NotBefore(false) <= now;
+}
+
 void WritePace::Succeeded() {
   failures_ = 0;
   not_before_.reset();

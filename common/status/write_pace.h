@@ -42,6 +42,8 @@ class WritePace {
   /// When the next write may begin.
   [[nodiscard]] TimePoint NotBefore(bool restores) const;
   void Sent(TimePoint now, bool restores);
+  /// Whether a new one would do as well: nothing waits, failed, or was restored.
+  [[nodiscard]] bool IsIdle(TimePoint now) const;
   /// Failures are forgotten, and what they made wait for.
   void Succeeded();
   /// `retry_after`: what the server asked for.

@@ -334,12 +334,28 @@ ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::Adopt(SeenL2Status seen) {
     known->read_due.reset();
   }
   known->seen = std::move(seen);
+  known->labelled = false;
+  known->owned = false;
   if (!known->node.empty() && known->node != options_.node) {
     known->seen.labels = {};
     known->seen.owners = nullptr;
     known->seen.content = {};
   }
+  LeaveOut(*known);
   return known;
+}
+
+// There are as many as Services: what a program of ours has written doesn't stand a second time.
+void ServiceL2StatusKeeper::LeaveOut(Object& object) const {
+  SeenL2Status& seen = object.seen;
+  if (seen.labels == L2StatusLabels(object.service, options_.node)) {
+    object.labelled = true;
+    seen.labels.clear();
+  }
+  if (owner_ && seen.owners.size() == 1 && IsOwnedOnlyBy(seen.owners, *owner_)) {
+    object.owned = true;
+    seen.owners = nullptr;
+  }
 }
 
 void ServiceL2StatusKeeper::Forget(const std::string& name) {

@@ -26,7 +26,15 @@ ServiceL2StatusKeeper::ServiceL2StatusKeeper(L2StatusOptions options, kube::Unif
 
 void ServiceL2StatusKeeper::SetOwner(status::OwnerPod owner) {
   if (owner_ != owner) {
+    for (auto& [name, object] : objects_) {
+      if (std::exchange(object.owned, false)) {
+        object.seen.owners = OwnersWith(nlohmann::json::array(), *owner_);
+      }
+    }
     owner_ = std::move(owner);
+    for (auto& [name, object] : objects_) {
+      LeaveOut(object);
+    }
     ScheduleAll();
   }
 }
@@ -138,6 +146,7 @@ status::StatusActions ServiceL2StatusKeeper::Poll(TimePoint now) {
     const model::ServiceKey service = std::get<model::ServiceKey>(*QueueOf(*lane).due.begin());
     Send(now, service, &actions);
   }
+  DropIdlePaces(now);
   SetDeadline();
   actions.notice = std::exchange(notice_, std::nullopt);
   return actions;
@@ -232,11 +241,29 @@ void ServiceL2StatusKeeper::SetDeadline() {
   if (!flights_.empty()) {
     deadline_ = flights_.begin()->second.sent + options_.request_timeout;
   }
+  if (!paced_.empty()) {
+    deadline_ = deadline_ ? std::min(*deadline_, paced_.front().first) : paced_.front().first;
+  }
   for (const Lane lane : {Lane::kWrites, Lane::kDeletions}) {
     const std::set<Due>& due = QueueOf(lane).due;
     if (!due.empty() && RoomOf(lane) > 0) {
       const TimePoint next = std::max(std::get<TimePoint>(*due.begin()), NotBefore(lane));
       deadline_ = deadline_ ? std::min(*deadline_, next) : next;
+    }
+  }
+}
+
+// A Service whose status stands needs none; most do.
+void ServiceL2StatusKeeper::DropIdlePaces(TimePoint now) {
+  while (!paced_.empty() && paced_.front().first <= now) {
+    const auto it = entries_.find(paced_.front().second);
+    paced_.pop_front();
+    if (it == entries_.end() || !it->second.paces || it->second.ticket != 0) {
+      continue;  // what is under way is sent, or fails, and then comes here again
+    }
+    const Paces& paces = *it->second.paces;
+    if (paces.creations.IsIdle(now) && paces.statuses.IsIdle(now) && paces.deletions.IsIdle(now)) {
+      it->second.paces.reset();
     }
   }
 }
@@ -262,7 +289,7 @@ void ServiceL2StatusKeeper::Send(TimePoint now, const model::ServiceKey& service
   }
   kube::Request request = RequestFor(step, service, entry, flight.name);
   request.time_limit = options_.request_timeout;
-  NoteSent(now, step, entry);
+  NoteSent(now, step, service, entry);
   entry.ticket = ++tickets_;
   ++QueueOf(flight.lane).under_way;
   flights_.emplace(tickets_, std::move(flight));

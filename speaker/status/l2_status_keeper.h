@@ -27,6 +27,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -109,7 +110,10 @@ class ServiceL2StatusKeeper {
   using Due = std::tuple<TimePoint, std::uint64_t, model::ServiceKey>;
 
   struct Object {
-    SeenL2Status seen;  // of others' objects only what identifies them
+    // Of others' objects only what identifies them; of ours, without what is as it should be.
+    SeenL2Status seen;
+    bool labelled = false;  // its labels are right, and left out
+    bool owned = false;     // our Pod is its only owner, and left out
     model::ServiceKey service;
     model::NodeName node;
     std::optional<TimePoint> read_due;  // unless the watch shows it until then
@@ -137,7 +141,7 @@ class ServiceL2StatusKeeper {
     std::optional<std::vector<std::string>> wanted;  // interfaces
     std::set<std::string> objects;                   // names
     Tenure tenure;
-    std::unique_ptr<Paces> paces;  // once something was sent
+    std::unique_ptr<Paces> paces;  // since something was sent, until nothing is left of it
     std::uint64_t ticket = 0;      // of what is under way; 0: nothing
     // Its place in a queue.
     bool queued = false;
@@ -178,7 +182,7 @@ class ServiceL2StatusKeeper {
   [[nodiscard]] bool MetadataMatches(const Object& object) const;
   [[nodiscard]] kube::Request RequestFor(const Step& step, const model::ServiceKey& service,
                                          const Entry& entry, const std::string& name) const;
-  void NoteSent(TimePoint now, const Step& step, Entry& entry) const;
+  void NoteSent(TimePoint now, const Step& step, const model::ServiceKey& service, Entry& entry);
 
   // When (l2_status_keeper.cc)
   void Schedule(Entries::iterator entry);
@@ -192,6 +196,7 @@ class ServiceL2StatusKeeper {
   [[nodiscard]] std::optional<Lane> NextLane(TimePoint now) const;
   void Send(TimePoint now, const model::ServiceKey& service, status::StatusActions* actions);
   void SetDeadline();
+  void DropIdlePaces(TimePoint now);
   [[nodiscard]] std::string NewName() const;
 
   // What came of it (l2_status_answers.cc)
@@ -213,6 +218,7 @@ class ServiceL2StatusKeeper {
   void Accept(std::size_t gate);
   [[nodiscard]] Object* Find(const std::string& name);
   Object* Adopt(SeenL2Status seen);
+  void LeaveOut(Object& object) const;
   void Forget(const std::string& name);
 
   const L2StatusOptions options_;
@@ -223,6 +229,7 @@ class ServiceL2StatusKeeper {
   std::map<std::string, Object> objects_;  // by name
   Entries entries_;
   std::array<Queue, 2> queues_;
+  std::deque<std::pair<TimePoint, model::ServiceKey>> paced_;  // whose paces are looked at then
   Lane next_lane_ = Lane::kWrites;  // they take turns
   std::uint64_t sequence_ = 0;
   std::map<std::uint64_t, Flight> flights_;  // by ticket, so in the order of sending

@@ -126,12 +126,11 @@ bool ServiceL2StatusKeeper::IsOurs(const Object& object) const {
   if (!object.node.empty()) {
     return object.node == options_.node;
   }
-  return object.made_here || (owner_ && IsOwnedBy(object.seen.owners, *owner_));
+  return object.made_here || object.owned || (owner_ && IsOwnedBy(object.seen.owners, *owner_));
 }
 
 bool ServiceL2StatusKeeper::MetadataMatches(const Object& object) const {
-  return object.seen.labels == L2StatusLabels(object.service, options_.node) &&
-         (!owner_ || IsOwnedOnlyBy(object.seen.owners, *owner_));
+  return object.labelled && (!owner_ || object.owned || IsOwnedOnlyBy(object.seen.owners, *owner_));
 }
 
 kube::Request ServiceL2StatusKeeper::RequestFor(const Step& step, const model::ServiceKey& service,
@@ -154,7 +153,8 @@ kube::Request ServiceL2StatusKeeper::RequestFor(const Step& step, const model::S
   return GetL2Status(key);
 }
 
-void ServiceL2StatusKeeper::NoteSent(TimePoint now, const Step& step, Entry& entry) const {
+void ServiceL2StatusKeeper::NoteSent(TimePoint now, const Step& step,
+                                     const model::ServiceKey& service, Entry& entry) {
   switch (step.verb) {
     case Verb::kDelete:
       // Any number of different objects may go at once.
@@ -166,6 +166,7 @@ void ServiceL2StatusKeeper::NoteSent(TimePoint now, const Step& step, Entry& ent
     case Verb::kMetadata:
     case Verb::kStatus:
       PaceOf(step.verb, entry).Sent(now, step.restores);
+      paced_.emplace_back(now + options_.interval, service);
       return;
     case Verb::kRead:
       return;

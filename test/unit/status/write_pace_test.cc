@@ -31,6 +31,20 @@ TEST_CASE("WritePace: writes keep their distance", "[status]") {
   CHECK(pace.NotBefore(true) == kStart + 1s);
 }
 
+TEST_CASE("WritePace: one that nothing is left of is like a new one", "[status]") {
+  WritePace pace = Pace();
+  CHECK(pace.IsIdle(kStart));
+  pace.Sent(kStart, false);
+  CHECK_FALSE(pace.IsIdle(kStart + 999ms));
+  CHECK(pace.IsIdle(kStart + 1s));
+  pace.Failed(kStart, std::nullopt, Most);
+  CHECK_FALSE(pace.IsIdle(kStart + 1h));
+  pace.Succeeded();
+  CHECK(pace.IsIdle(kStart + 1h));
+  pace.Sent(kStart + 1h, true);
+  CHECK_FALSE(pace.IsIdle(kStart + 2h));
+}
+
 TEST_CASE("WritePace: who insists on restoring waits longer each time", "[status]") {
   WritePace pace = Pace();
   TimePoint now = kStart;
