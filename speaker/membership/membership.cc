@@ -320,6 +320,7 @@ void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actio
   if (healed && peer.session->boot == peer.dead_boot) {
     peer.back_at = now;
     healed_at_ = now;
+    cut_at_ = peer.died_at;
   }
   if (healed && found && !Small() && now >= next_view_) {
     next_view_ = now + profile_.heartbeat_interval;
@@ -352,6 +353,7 @@ void Membership::Suspect(TimePoint now, Peer& peer, SuspicionCause cause, Action
 void Membership::DeclareDead(TimePoint now, Peer& peer, Actions& actions) {
   peer.state = MemberState::kDead;
   peer.dead_boot = peer.session->boot;
+  peer.died_at = now;
   peer.fresh = false;
   peer.watched = false;
   peer.challenge = 0;

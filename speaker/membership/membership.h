@@ -366,6 +366,7 @@ class Membership {
             std::vector<Note> notes = {});
   bool Demand(TimePoint now, Peer& peer, Actions& actions);
   void SendView(TimePoint now, Peer& peer, Actions& actions);
+  [[nodiscard]] bool MayBeBack(TimePoint now, const Peer& dead) const;
   void TellAll(TimePoint now, std::vector<Note> notes, Actions& actions);
   [[nodiscard]] SealingChannel& ChooseChannel(Peer& peer, std::optional<KeyId> asked_under) const;
   void MakeOutgoing(Peer& peer) const;
@@ -421,7 +422,8 @@ class Membership {
   TimePoint next_peer_deadline_ = TimePoint::max();  // no peer's is earlier
   TimePoint next_ask_everybody_{};
   TimePoint next_view_{};
-  std::optional<TimePoint> healed_at_;  // when somebody's way to us was mended last
+  std::optional<TimePoint> healed_at_;  // when somebody's way to us was mended last, and
+  TimePoint cut_at_{};                  // when we had given him up
   TimePoint view_changed_at_{};
   std::uint64_t own_digest_ = 0;
   std::uint64_t view_digest_ = 0;

@@ -114,13 +114,14 @@ struct Peer {
   std::optional<TimePoint> relayed_at;  // of the last sign of life, where another one heard it
   TimePoint eligible_since{};           // joined, or stopped to yield
   std::optional<TimePoint> back_at;     // was dead, and is here as if nothing had been
-  BootId dead_boot = 0;                 // that was declared dead last
+  BootId dead_boot = 0;                 // that was declared dead last, and
+  TimePoint died_at{};                  // when
 
   // Who watches whom. Heartbeats go to observers; of all others a probe asks now and then.
   bool observer = false;  // of this speaker
   bool told_observer = false;
-  bool watched = false;               // by this speaker: its silence says something
-  std::optional<TimePoint> asked_at;  // probed, without an answer so far, where it is not watched
+  bool watched = false;                // by this speaker: its silence says something
+  std::optional<TimePoint> asked_at;   // probed, without an answer so far, where it is not watched
   std::optional<TimePoint> missed_at;  // probed while it was absent, when its turn came
   std::optional<TimePoint> unseen_since;  // its datagrams say since then that it doesn't see us
   bool has_seen_us = false;               // before that, under this boot

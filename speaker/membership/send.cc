@@ -95,13 +95,10 @@ bool Membership::Demand(TimePoint now, Peer& peer, Actions& actions) {
   return true;
 }
 
-// While members come back from the dead, the others that we gave up are no news: whoever hears of
-// them would doubt all those with whom it was on the other side of the cut.
 void Membership::SendView(TimePoint now, Peer& peer, Actions& actions) {
-  const bool healing = healed_at_ && now - *healed_at_ < profile_.view_interval;
   std::vector<Note> notes = {OwnNote()};
   for (const auto& [name, other] : peers_) {
-    if (!other.session || &other == &peer || (healing && other.state == MemberState::kDead)) {
+    if (!other.session || &other == &peer || MayBeBack(now, other)) {
       continue;
     }
     if (notes.size() == kMaxNotes) {
@@ -110,6 +107,15 @@ void Membership::SendView(TimePoint now, Peer& peer, Actions& actions) {
     notes.push_back(NoteOf(other));
   }
   Send(now, peer, MessageKind::kHeartbeat, actions, std::move(notes));
+}
+
+// While members come back from the dead, whom we gave up together with them is no news: who hears
+// of it would doubt all those with whom it was on the other side of the cut.
+bool Membership::MayBeBack(TimePoint now, const Peer& dead) const {
+  return dead.state == MemberState::kDead && healed_at_ &&
+         now - *healed_at_ < profile_.view_interval &&
+         dead.died_at < cut_at_ + profile_.view_interval &&
+         cut_at_ < dead.died_at + profile_.view_interval;
 }
 
 // To everybody who lives, and to those whom `notes` are about: they may want to refute them.

@@ -216,8 +216,8 @@ TimePoint Membership::DeadAt(const Peer& peer) const {
   if (peer.told_dead && peer.watched) {
     dead = std::min(dead, std::max(peer.suspected_at, peer.last_heard + profile_.suspect_after));
   } else if (peer.told_dead && !back) {
-    const Duration two_rounds = (profile_.confirm_for - profile_.probe_interval) / 2;
-    dead = std::min(dead, peer.suspected_at + two_rounds +
+    const Duration some_rounds = (profile_.confirm_for - profile_.probe_interval) / 2;
+    dead = std::min(dead, peer.suspected_at + some_rounds +
                               (ManySuspects() ? profile_.probe_interval : Duration::zero()));
   }
   return dead + lateness_;

@@ -54,6 +54,9 @@ void ServiceL2StatusKeeper::Land(TimePoint now, std::uint64_t ticket,
     OnFailure(now, flight, it->second, answer);
   }
   it->second.ticket = 0;
+  if (it->second.paces) {
+    paced_.emplace_back(now + options_.interval, flight.service);
+  }
   Schedule(it);
 }
 

@@ -259,7 +259,7 @@ void ServiceL2StatusKeeper::DropIdlePaces(TimePoint now) {
     const auto it = entries_.find(paced_.front().second);
     paced_.pop_front();
     if (it == entries_.end() || !it->second.paces || it->second.ticket != 0) {
-      continue;  // what is under way is sent, or fails, and then comes here again
+      continue;  // what is under way comes here again
     }
     const Paces& paces = *it->second.paces;
     if (paces.creations.IsIdle(now) && paces.statuses.IsIdle(now) && paces.deletions.IsIdle(now)) {
@@ -289,7 +289,7 @@ void ServiceL2StatusKeeper::Send(TimePoint now, const model::ServiceKey& service
   }
   kube::Request request = RequestFor(step, service, entry, flight.name);
   request.time_limit = options_.request_timeout;
-  NoteSent(now, step, service, entry);
+  NoteSent(now, step, entry);
   entry.ticket = ++tickets_;
   ++QueueOf(flight.lane).under_way;
   flights_.emplace(tickets_, std::move(flight));

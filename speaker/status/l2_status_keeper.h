@@ -182,7 +182,7 @@ class ServiceL2StatusKeeper {
   [[nodiscard]] bool MetadataMatches(const Object& object) const;
   [[nodiscard]] kube::Request RequestFor(const Step& step, const model::ServiceKey& service,
                                          const Entry& entry, const std::string& name) const;
-  void NoteSent(TimePoint now, const Step& step, const model::ServiceKey& service, Entry& entry);
+  void NoteSent(TimePoint now, const Step& step, Entry& entry) const;
 
   // When (l2_status_keeper.cc)
   void Schedule(Entries::iterator entry);

@@ -153,8 +153,7 @@ kube::Request ServiceL2StatusKeeper::RequestFor(const Step& step, const model::S
   return GetL2Status(key);
 }
 
-void ServiceL2StatusKeeper::NoteSent(TimePoint now, const Step& step,
-                                     const model::ServiceKey& service, Entry& entry) {
+void ServiceL2StatusKeeper::NoteSent(TimePoint now, const Step& step, Entry& entry) const {
   switch (step.verb) {
     case Verb::kDelete:
       // Any number of different objects may go at once.
@@ -166,7 +165,6 @@ void ServiceL2StatusKeeper::NoteSent(TimePoint now, const Step& step,
     case Verb::kMetadata:
     case Verb::kStatus:
       PaceOf(step.verb, entry).Sent(now, step.restores);
-      paced_.emplace_back(now + options_.interval, service);
       return;
     case Verb::kRead:
       return;

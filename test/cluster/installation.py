@@ -125,8 +125,12 @@ class Installation:
             self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", check=False)
         kubectl("delete", "service", "-n", "default", "--field-selector=metadata.name!=kubernetes", check=False)
         kubectl("delete", "deployment", "--all", "-n", "default", check=False)
-        # First the namespace, then the kinds of what is in it: at once, the namespace would have to wait until it is
+        # First the pods: a namespace that has some to end is looked at again only after half of the time that they may take.
+        # Then the namespace, and then the kinds of what is in it: at once, the namespace would have to wait until it is
         # noticed that these are gone.
+        kubectl("delete", "deployments,daemonsets", "--all", "-n", NAMESPACE, check=False)
+        kubectl("wait", "--for=delete", "pods", "--all", "-n", NAMESPACE, f"--timeout={ROLLOUT}s", check=False,
+                timeout=2 * ROLLOUT)
         kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", check=False, timeout=2 * ROLLOUT)
         kubectl("delete", "--ignore-not-found", "-f", MANIFESTS, check=False, timeout=2 * ROLLOUT)
 

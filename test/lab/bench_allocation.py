@@ -33,7 +33,7 @@ class Bench:
         self._next = 0
 
     def start(self, who):
-        """Starts one of the two, and returns its process when it has read everything and is idle."""
+        """Starts one of them, and returns its process when it has read everything and is idle."""
         if who == STENTOR:
             process = api_load.start_controller(self.lab)
             time.sleep(SETTLED)

@@ -57,7 +57,7 @@ class Bench:
     # -- who answers --------------------------------------------------------------------------------------------------
 
     def start(self, who):
-        """The programs of one of the two; they have read everything when this returns."""
+        """The programs of one of them; they have read everything when this returns."""
         if who == STENTOR:
             api_load.start_controller(self.lab)
             self.lab.start_speakers()
@@ -186,28 +186,28 @@ class Bench:
             wait_for(lambda address=address: self.lab.poller.arping(address) == [], 60, f"nobody answers for {address}")
         api_load.quiet(self.lab, 0)
 
-    def speaker_starts(self, who, trials):
+    def speaker_starts(self, whom, trials):
         """who → seconds from the start of the only speaker to its first reply, or of a bare client until it watches."""
         name, address = self.name(), "198.19.200.1"
         node = next(iter(self.lab.nodes))
         api_load.start_controller(self.lab)
         self.api.create(SLICES, self.slice(name))
         self.api.create(SERVICES, self.service(name, address))
-        speakers = metallb.Speakers(self.lab) if METALLB in who else None
-        found = {one: [] for one in who}
-        for one in list(who) * trials:
-            if one == YARDSTICK:
+        speakers = metallb.Speakers(self.lab) if METALLB in whom else None
+        found = {who: [] for who in whom}
+        for who in list(whom) * trials:
+            if who == YARDSTICK:
                 yardstick = self.load.start_yardstick()
                 began = started(yardstick.process, api_load.PROGRAM)
-                found[one].append(yardstick.wait("watching")["watching"] - began)
+                found[who].append(yardstick.wait("watching")["watching"] - began)
                 yardstick.process.kill()
                 continue
             with FirstAnswers(self.lab.clients["client-2"], [address], PERIOD) as asking:
                 asking.begin()
-                began = (started(self.lab.start_speaker(node), "stentor-speaker") if one == STENTOR else
+                began = (started(self.lab.start_speaker(node), "stentor-speaker") if who == STENTOR else
                          started(speakers.begin(node), "metallb-speaker"))
-                found[one].append(asking.wait()[address] - began)
-            if one == STENTOR:
+                found[who].append(asking.wait()[address] - began)
+            if who == STENTOR:
                 self.lab.stentor.stop_speaker(node)
             else:
                 speakers.end()
@@ -325,7 +325,7 @@ def beside_metallb(what, times):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=50, help="Services of each, one after the other")
-    parser.add_argument("--rounds", type=int, default=2, help="in which they are made, in turns with the yardstick's")
+    parser.add_argument("--rounds", type=int, default=2, help="in which they are made, in turns with the others'")
     parser.add_argument("--services", type=int, default=1000, metavar="N", help="that get endpoints at once")
     parser.add_argument("--trials", type=int, default=5, help="of the endpoints, and of the start")
     parser.add_argument("--only", choices=("created", "endpoints", "start"), help="one of the questions")

@@ -48,6 +48,8 @@ def _rights(component):
         if one["kind"].endswith("RoleBinding"):
             one["roleRef"]["name"] = f"of-{one['roleRef']['name']}"
             one["subjects"] = [who for who in one["subjects"] if who["name"] == component]
+            if not one["subjects"]:
+                continue
         if one["kind"].removeprefix("Cluster") in ("Role", "RoleBinding"):
             one["metadata"]["name"] = f"of-{one['metadata']['name']}"
             found.append(one)

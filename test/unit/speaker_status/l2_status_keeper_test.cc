@@ -376,6 +376,52 @@ TEST_CASE("The owner is known late", "[l2_status]") {
   CHECK(bench.Stored(kWeb) == Texts{"n1"});
 }
 
+TEST_CASE("What was as it should be is mended when it is not any more", "[l2_status]") {
+  L2Bench bench;
+  bench.Start();
+  bench.keeper().Announce(kWeb, {});
+  bench.Run(1s);
+  bench.TakeRequests();
+  const std::string name = bench.OnlyName();
+  const auto owner = [&bench](std::size_t i) {
+    return bench.Only()["metadata"]["ownerReferences"].at(i)["name"].get<std::string>();
+  };
+  SECTION("the owner is another Pod") {
+    bench.keeper().SetOwner({"p", "u"});
+    bench.Run(1h);
+    CHECK(bench.TakeRequests() == 1);
+    CHECK(bench.Only()["metadata"]["ownerReferences"].size() == 1);
+    CHECK(owner(0) == "p");
+    bench.keeper().SetOwner({"q", "v"});
+    bench.Run(1h);
+    CHECK(owner(0) == "q");
+  }
+  SECTION("somebody else owns it, too") {
+    bench.Edit(name, "/metadata/ownerReferences/1",
+               {{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"name", "c"}, {"uid", "uid-c"}});
+    bench.Run(1h);
+    CHECK(bench.TakeRequests() == 0);
+    bench.keeper().SetOwner({"p", "u"});
+    bench.Run(1h);
+    CHECK(bench.TakeRequests() == 1);
+    CHECK(owner(0) == "c");
+    CHECK(owner(1) == "p");
+  }
+  SECTION("somebody changes a label") {
+    bench.Edit(name, "/metadata/labels/metallb.io~1service-name", "dns");
+    bench.Run(1h);
+    CHECK(bench.Only()["metadata"]["labels"] == json(L2StatusLabels(kWeb, "n1")));
+  }
+  SECTION("somebody takes the owner away") {
+    bench.Edit(name, "/metadata/ownerReferences", json::array());
+    bench.Run(1h);
+    CHECK(bench.TakeRequests() == 1);
+    CHECK(owner(0) == "speaker-n1");
+  }
+  CHECK(bench.Stored(kWeb) == Texts{"n1"});
+  CHECK_FALSE(bench.keeper().NextDeadline());
+}
+
 TEST_CASE("A node whose name is too long for a label", "[l2_status]") {
   const std::string node(64, 'n');
   const bool owned = GENERATE(true, false);
