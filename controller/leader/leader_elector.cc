@@ -79,6 +79,8 @@ LeaderActions LeaderElector::OnAnswer(const Moment& at, std::uint64_t ticket,
     }
   } else if ((code == 403 || code == 404) && !seen_ && role_ != Role::kReleasing) {
     Refused(at, status, actions);
+  } else if (code == 403 && role_ == Role::kReleasing) {
+    RefusedRelease(at, status, actions);
   } else {
     Fail(at, status, answer.ok() ? answer->retry_after : std::nullopt, actions);
   }
@@ -138,6 +140,7 @@ LeaderActions LeaderElector::Release(const Moment& at) {
     Stop(StopReason::kReleased, actions);
   }
   role_ = Role::kReleasing;
+  refusals_ = 0;
   release_till_ = at.now + options_.release_limit;
   // A renewal that is still under way may come before or after: either way the Lease is given up,
   // at once or after a conflict. A first claim has to be waited for, or it could take a Lease that
@@ -351,6 +354,18 @@ void LeaderElector::Refused(const Moment& at, const absl::Status& status, Leader
   due_ = at.now +
          kube::Backoff({options_.retry_period, std::max(kMaxRefusedWait, options_.retry_period)},
                        refusals_, uniform_);
+}
+
+// An uninstallation takes our rights while we stop: nobody is left who would wait for the Lease.
+void LeaderElector::RefusedRelease(const Moment& at, const absl::Status& status,
+                                   LeaderActions& actions) {
+  const int refusals = refusals_ + 1;
+  Fail(at, status, std::nullopt, actions);
+  refusals_ = refusals;
+  due_ = at.now + kRefusalCheck;
+  if (refusals_ >= kRefusalsBelieved) {
+    role_ = Role::kReleased;
+  }
 }
 
 void LeaderElector::Fail(const Moment& at, const absl::Status& status,

@@ -114,6 +114,7 @@ class LeaderElector {
                 LeaderActions& actions);
   void OnClaimed(const Moment& at, const Flight& flight, LeaderActions& actions);
   void Refused(const Moment& at, const absl::Status& status, LeaderActions& actions);
+  void RefusedRelease(const Moment& at, const absl::Status& status, LeaderActions& actions);
   void Fail(const Moment& at, const absl::Status& status, std::optional<Duration> retry_after,
             LeaderActions& actions);
   void Recover(LeaderActions& actions);

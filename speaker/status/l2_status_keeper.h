@@ -230,7 +230,7 @@ class ServiceL2StatusKeeper {
   Entries entries_;
   std::array<Queue, 2> queues_;
   std::deque<std::pair<TimePoint, model::ServiceKey>> paced_;  // whose paces are looked at then
-  Lane next_lane_ = Lane::kWrites;  // they take turns
+  Lane next_lane_ = Lane::kWrites;                             // they take turns
   std::uint64_t sequence_ = 0;
   std::map<std::uint64_t, Flight> flights_;  // by ticket, so in the order of sending
   std::uint64_t tickets_ = 0;

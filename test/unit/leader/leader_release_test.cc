@@ -117,6 +117,24 @@ TEST_CASE("Release", "[leader]") {
     f.RunFor(milliseconds(1), false);
     CHECK(f.elector.ReleaseComplete());
   }
+  SECTION("whose right to it was taken ends soon, but believes it only the second time") {
+    f.Lead();
+    f.Carry(f.elector.Release(f.At()));
+    f.Answer(403);
+    f.RunFor(milliseconds(999), false);
+    CHECK_FALSE(f.elector.ReleaseComplete());
+    SECTION("it is refused again") {
+      f.RunFor(milliseconds(1), false);
+      f.Answer(403);
+      CHECK(f.elector.ReleaseComplete());
+      CHECK(f.server.Holder() == kSelf);
+    }
+    SECTION("the server was just starting") {
+      f.RunFor(milliseconds(10), true);
+      CHECK(f.elector.ReleaseComplete());
+      CHECK(f.server.Holder().empty());
+    }
+  }
   SECTION("an API server that stutters is asked again soon") {
     f.Lead();
     f.Carry(f.elector.Release(f.At()));
