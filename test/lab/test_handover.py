@@ -337,6 +337,10 @@ def test_local_traffic_moves_when_the_service_proxy_is_ready(world, tell):
     body["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": LOCAL[0]}
     world.apply(body, local_slice(pods[there]))
     world.answers(LOCAL[0], world.lab.nodes[there].mac)
+    # A SYN that comes before the first node's proxy knows the Service leaves a conntrack entry without NAT, and later ones
+    # from the same port follow it.
+    port = world.lab.get("service", "local")["spec"]["healthCheckNodePort"]
+    wait_for(lambda: world.client.curl(world.lab.nodes[there].address, port), SOON, f"the proxy of {there} is ready")
     log = world.lab.logs / "tcpdump-client.log"
     with (Wire(world.client.host.namespace, "eth0", log, f"arp or (host {LOCAL[0]} and tcp[13] & 2 != 0)") as wire,
           OpenLoopClient(world.client.host, LOCAL[0], world.lab.logs / "open-loop-local.log", rate=RATE,
