@@ -359,19 +359,22 @@ void LeaderElector::Refused(const Moment& at, const absl::Status& status, Leader
 // An uninstallation takes our rights while we stop: nobody is left who would wait for the Lease.
 void LeaderElector::RefusedRelease(const Moment& at, const absl::Status& status,
                                    LeaderActions& actions) {
-  const int refusals = refusals_ + 1;
-  Fail(at, status, std::nullopt, actions);
-  refusals_ = refusals;
+  NoteTrouble(status, actions);
   due_ = at.now + kRefusalCheck;
-  if (refusals_ >= kRefusalsBelieved) {
+  if (++refusals_ >= kRefusalsBelieved) {
     role_ = Role::kReleased;
   }
 }
 
 void LeaderElector::Fail(const Moment& at, const absl::Status& status,
                          std::optional<Duration> retry_after, LeaderActions& actions) {
-  read_due_ = true;
   refusals_ = 0;
+  NoteTrouble(status, actions);
+  ScheduleRetry(at.now, retry_after);
+}
+
+void LeaderElector::NoteTrouble(const absl::Status& status, LeaderActions& actions) {
+  read_due_ = true;
   if (trouble_ != status.code()) {
     trouble_ = status.code();
     actions.changes.push_back({.kind = LeaderChangeKind::kTrouble, .status = status});
@@ -379,7 +382,6 @@ void LeaderElector::Fail(const Moment& at, const absl::Status& status,
   if (role_ == Role::kReleasing && !claim_open_ && !IsOurs()) {
     role_ = Role::kReleased;  // there is nothing to give up
   }
-  ScheduleRetry(at.now, retry_after);
 }
 
 void LeaderElector::Recover(LeaderActions& actions) {

@@ -117,6 +117,7 @@ class LeaderElector {
   void RefusedRelease(const Moment& at, const absl::Status& status, LeaderActions& actions);
   void Fail(const Moment& at, const absl::Status& status, std::optional<Duration> retry_after,
             LeaderActions& actions);
+  void NoteTrouble(const absl::Status& status, LeaderActions& actions);
   void Recover(LeaderActions& actions);
   void ScheduleRetry(TimePoint now, std::optional<Duration> retry_after);
 

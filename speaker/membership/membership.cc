@@ -315,8 +315,8 @@ void Membership::Join(TimePoint now, Peer& peer, ChangeKind kind, Actions& actio
   // Others of our side may be dead to it as well. Who was asked in its turn is told, and not who
   // has heard of us from another one of our side, and of all others too: so each one's view goes to
   // somebody else, and all know all after a few.
-  const auto missed_at = std::exchange(peer.missed_at, std::nullopt);
-  const bool found = missed_at && now - *missed_at < profile_.heartbeat_interval;
+  const auto sought_at = std::exchange(peer.sought_at, std::nullopt);
+  const bool found = sought_at && now - *sought_at < profile_.heartbeat_interval;
   if (healed && peer.session->boot == peer.dead_boot) {
     peer.back_at = now;
     healed_at_ = now;

@@ -77,7 +77,7 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
   }
   for (Peer* peer : asked) {
     if (!peer->CountsAsAlive()) {
-      peer->missed_at = now;
+      peer->sought_at = now;
     }
   }
   for (auto& [name, peer] : peers_) {

@@ -122,7 +122,7 @@ struct Peer {
   bool told_observer = false;
   bool watched = false;                // by this speaker: its silence says something
   std::optional<TimePoint> asked_at;   // probed, without an answer so far, where it is not watched
-  std::optional<TimePoint> missed_at;  // probed while it was absent, when its turn came
+  std::optional<TimePoint> sought_at;  // probed while it was absent, when its turn came
   std::optional<TimePoint> unseen_since;  // its datagrams say since then that it doesn't see us
   bool has_seen_us = false;               // before that, under this boot
 

@@ -26,13 +26,11 @@ ServiceL2StatusKeeper::ServiceL2StatusKeeper(L2StatusOptions options, kube::Unif
 
 void ServiceL2StatusKeeper::SetOwner(status::OwnerPod owner) {
   if (owner_ != owner) {
+    const auto before = std::exchange(owner_, std::move(owner));
     for (auto& [name, object] : objects_) {
       if (std::exchange(object.owned, false)) {
-        object.seen.owners = OwnersWith(nlohmann::json::array(), *owner_);
+        object.seen.owners = OwnersWith(nlohmann::json::array(), *before);
       }
-    }
-    owner_ = std::move(owner);
-    for (auto& [name, object] : objects_) {
       LeaveOut(object);
     }
     ScheduleAll();

@@ -18,7 +18,7 @@ from control_plane import Options
 from lab import Lab
 from processes import wait_for
 
-STENTOR, METALLB, YARDSTICK = "Stentor", "MetalLB", "bare client"
+STENTOR, METALLB, YARDSTICK = "Stentor", metallb.NAME, "bare client"
 # The audit log in one piece however long the benchmark is: by default it is rotated at 100 MB.
 OPTIONS = Options(apiserver_flags=("--audit-log-maxsize=4000",))
 # Longer than the time for which the controller holds back decisions after its first pools: one that has been running
@@ -158,12 +158,6 @@ def median(results, name):
     return statistics.median(one[name] for one in results)
 
 
-def beside_metallb(what, found, value):
-    """What is ours, and what is theirs: `value` of the results of each."""
-    return [figures.comparison(f"{what}, beside MetalLB", value(found[STENTOR]), "s", value(found[who]))
-            for who in found if who == METALLB]
-
-
 def all_together(trials):
     return statistics.median(value for trial in trials for value in trial)
 
@@ -184,7 +178,7 @@ def bench_burst(bench, count, trials, goal):
                        goal, median(found[YARDSTICK], "after_last_s")),
         figures.figure(f"{count} at once: API requests a Service", median(ours, "requests_per_service"), "", 2.2,
                        median(found[YARDSTICK], "requests_per_service")),
-        *beside_metallb(f"{count} at once: last address", found, lambda of: median(of, "after_last_s"))]
+        *metallb.beside(f"{count} at once: last address", found, lambda of: median(of, "after_last_s"))]
 
 
 def bench_backlog(bench, count, trials):
@@ -197,7 +191,7 @@ def bench_backlog(bench, count, trials):
     print(f"(bare writes: the loop of {count} status writes alone, {api_load.CONNECTIONS} at a time)")
     return found, [figures.comparison(f"{count} wait: start → all served", median(found[STENTOR], "served_s"), "s",
                                       median(found[YARDSTICK], "served_s")),
-                   *beside_metallb(f"{count} wait", found, lambda of: median(of, "served_s"))]
+                   *metallb.beside(f"{count} wait", found, lambda of: median(of, "served_s"))]
 
 
 def bench_one_by_one(bench, count, trials):
@@ -210,7 +204,7 @@ def bench_one_by_one(bench, count, trials):
                       medians[who], min(map(min, found[who])), max(map(max, found[who]))))] for who in found])
     return found, [figures.figure("created → address in the status", medians[STENTOR], "s", 1.3 * medians[YARDSTICK],
                                   medians[YARDSTICK]),
-                   *beside_metallb("created → address in the status", found, all_together)]
+                   *metallb.beside("created → address in the status", found, all_together)]
 
 
 def bench_restart(bench, count, trials, goal):
@@ -227,7 +221,7 @@ def bench_restart(bench, count, trials, goal):
                           ("served_s", 3), ("cpu_s", 2), ("resident_mib", 1)))] for who in found])
     return found, [figures.figure(f"restart with {count}: start → new one served", median(found[STENTOR], "served_s"),
                                   "s", goal, median(bare, "served_s")),
-                   *beside_metallb(f"restart with {count}", found, lambda of: median(of, "served_s"))]
+                   *metallb.beside(f"restart with {count}", found, lambda of: median(of, "served_s"))]
 
 
 def main():

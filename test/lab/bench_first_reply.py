@@ -32,7 +32,7 @@ from story import pool
 from watching import BALANCERS, Watch, addresses_of
 
 HERE = pathlib.Path(__file__).resolve().parent
-STENTOR, METALLB, YARDSTICK = "Stentor", "MetalLB", "bare clients"
+STENTOR, METALLB, YARDSTICK = "Stentor", metallb.NAME, "bare clients"
 OPTIONS = Options(service_range=DUAL_STACK.service_range, apiserver_flags=ONE_LOG.apiserver_flags)
 POOL6 = "2001:db8:122:1::/112"
 IPV4, IPV6 = "IPv4", "IPv6"
@@ -304,7 +304,7 @@ def bench_endpoints(bench, whom, count, trials):
                   [[who, len(values), *milliseconds(values)] for who, values in times.items()])
     return times, [figures.figure(f"{count} Services get endpoints: last slice → all answered",
                                   statistics.median(times[STENTOR]), "s", 0.1 * max(1, count / 1000)),
-                   *beside_metallb(f"{count} Services get endpoints", times)]
+                   *metallb.beside(f"{count} Services get endpoints", times)]
 
 
 def bench_start(bench, whom, trials):
@@ -314,12 +314,7 @@ def bench_start(bench, whom, trials):
                   [[f"{who}: a speaker answers" if who != YARDSTICK else "a bare client has listed and watches", len(values),
                     *milliseconds(values)] for who, values in times.items()])
     return times, [figures.figure("speaker starts → answers", statistics.median(times[STENTOR]), "s", 0.1,
-                                  statistics.median(times[YARDSTICK])), *beside_metallb("speaker starts", times)]
-
-
-def beside_metallb(what, times):
-    return [figures.comparison(f"{what}, beside MetalLB", statistics.median(times[STENTOR]), "s",
-                               statistics.median(times[who])) for who in times if who == METALLB]
+                                  statistics.median(times[YARDSTICK])), *metallb.beside("speaker starts", times)]
 
 
 def main():

@@ -2,14 +2,17 @@
 """MetalLB itself, as build-tools builds it out of its module: its programs, what its users install it from, and its
 controller and speakers in a lab, started as its manifests start them."""
 import json
+import statistics
 import subprocess
 
+import figures
 import yaml
 from control_plane import tools_folder
 from processes import wait_for
 from story import SOON
 
 METRICS = 7472  # the port that its manifests name
+NAME = "MetalLB"  # in what benchmarks print
 
 
 def missing():
@@ -65,6 +68,12 @@ def _serves(namespace, address):
     return not subprocess.run(["ip", "netns", "exec", namespace, *words], capture_output=True).returncode
 
 
+def beside(what, found, value=statistics.median):
+    """A figure of ours beside its own, in seconds: `value` of what was found for each. None where it was not asked."""
+    return [figures.comparison(f"{what}, beside {NAME}", value(found["Stentor"]), "s", value(found[NAME]))
+            ] if NAME in found else []
+
+
 class Controller:
     """MetalLB's controller in such a lab; without its webhooks, which nobody asks there."""
 
@@ -87,7 +96,7 @@ class Controller:
 
 class Speakers:
     """MetalLB's speakers on the nodes of a lab in which Stentor's objects are installed. An announcer (announcers.py)."""
-    name = "MetalLB"
+    name = NAME
 
     def __init__(self, lab):
         self._lab, self._running = lab, {}

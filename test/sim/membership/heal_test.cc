@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <set>
 
 #include "test/sim/membership/lan/bounds.h"
 #include "test/support/catch.h"
@@ -36,12 +35,7 @@ TEST_CASE("Membership of a large cluster gives up nobody when its halves meet ag
         .speakers = c.speakers, .addresses = 100, .seed = RunSeed(), .quality = Losing(c.loss)};
     const auto lan = StartedLan(options, 1ms);
     REQUIRE(lan);
-    std::set<std::size_t> even;
-    std::set<std::size_t> odd;
-    for (std::size_t node = 0; node < lan->size(); ++node) {
-      (node % 2 == 0 ? even : odd).insert(node);
-    }
-    lan->Partition({even, odd});
+    lan->Partition(TwoHalves(lan->size()));
     REQUIRE(lan->RunUntil([&] { return lan->Converged(); }, 10s));
     lan->RunFor(2s);
     const std::uint64_t before = lan->datagrams();

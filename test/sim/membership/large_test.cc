@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <set>
 
 #include "test/sim/membership/lan/bounds.h"
 #include "test/support/catch.h"
@@ -58,15 +57,12 @@ TEST_CASE("Membership of a thousand speakers stands minutes of what happens to a
   }
   ComeToOneView(*lan, "they are back", 10s);
 
-  std::set<std::size_t> half;
-  std::set<std::size_t> other;
-  for (std::size_t node = 0; node < lan->size(); ++node) {
-    (node % 2 == 0 ? half : other).insert(node);
-  }
-  lan->Partition({half, other});
+  lan->Partition(TwoHalves(lan->size()));
   ComeToOneView(*lan, "every other one is cut off", bounds.converged);
+  const std::uint64_t deaths = lan->CountOf(speaker::ChangeKind::kDied);
   lan->Heal();
   ComeToOneView(*lan, "the halves meet again", bounds.converged);
+  CHECK(lan->CountOf(speaker::ChangeKind::kDied) == deaths);
   CHECK(lan->false_deaths() == 0);
 }
 

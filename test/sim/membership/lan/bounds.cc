@@ -39,6 +39,14 @@ Bounds BoundsOf(const LanOptions& options, int detections) {
           .converged = dead + seen + told};
 }
 
+std::vector<std::set<std::size_t>> TwoHalves(std::size_t speakers) {
+  std::vector<std::set<std::size_t>> halves(2);
+  for (std::size_t node = 0; node < speakers; ++node) {
+    halves[node % 2].insert(node);
+  }
+  return halves;
+}
+
 LinkQuality Losing(double loss) {
   return {.loss = loss,
           .duplication = loss > 0 ? 0.01 : 0,

@@ -4,7 +4,10 @@
 /// \file
 /// What the membership promises, as times that follow from its profile and from the LAN.
 
+#include <cstddef>
 #include <memory>
+#include <set>
+#include <vector>
 
 #include "test/sim/membership/lan/simulated_lan.h"
 
@@ -26,6 +29,9 @@ struct Bounds {
 /// counts from then on. Null where it does not come to this.
 [[nodiscard]] std::unique_ptr<SimulatedLan> StartedLan(
     const LanOptions& options, Duration apart = std::chrono::milliseconds(70));
+
+/// Of so many speakers, every other one, and the rest.
+[[nodiscard]] std::vector<std::set<std::size_t>> TwoHalves(std::size_t speakers);
 
 /// The speaker that answers for the first address; there must be one.
 [[nodiscard]] std::size_t OwnerOf(const SimulatedLan& lan);
