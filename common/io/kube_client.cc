@@ -219,7 +219,8 @@ KubeClient::KubeClient(EventLoop& loop, std::unique_ptr<kube::KubeTransport> tra
     : loop_(loop),
       transport_(std::move(transport)),
       server_(std::move(server)),
-      uniform_(std::move(uniform)) {
+      uniform_(std::move(uniform)),
+      background_timer_(loop) {
   LaneOf(kube::Priority::kUrgent).limit = std::numeric_limits<std::size_t>::max();
   LaneOf(kube::Priority::kNormal).limit = kMaxRequests;
   LaneOf(kube::Priority::kBackground).limit = kMaxBackground;
@@ -237,8 +238,8 @@ std::unique_ptr<WatchHandle> KubeClient::Watch(ResourceWatch resource, WatchHand
 void KubeClient::Request(kube::Request request, kube::ResponseHandler handler) {
   const std::uint64_t id = next_call_++;
   Lane& lane = LaneOf(request.priority);
-  const bool waits = lane.under_way >= lane.limit;
-  if (waits && lane.waiting.size() >= kMaxWaiting) {
+  const bool background = request.priority == kube::Priority::kBackground;
+  if ((background || lane.under_way >= lane.limit) && lane.waiting.size() >= kMaxWaiting) {
     loop_.Post([alive = std::weak_ptr<int>(alive_), handler = std::move(handler)] {
       if (alive.lock()) {
         handler(absl::UnavailableError("too many requests wait for their turn"));
@@ -252,11 +253,26 @@ void KubeClient::Request(kube::Request request, kube::ResponseHandler handler) {
           Expire(id, priority, limit);
         });
   }
-  Waiting next{id, std::move(request), std::move(handler)};
-  if (waits) {
-    lane.waiting.push_back(std::move(next));
-  } else {
-    Begin(std::move(next));
+  lane.waiting.push_back(
+      {.id = id,
+       .not_before = background ? loop_.Now() + kBackgroundDelay : TimePoint::min(),
+       .request = std::move(request),
+       .handler = std::move(handler)});
+  if (lane.waiting.size() == 1) {  // else the one before it is waited for
+    BeginNext(lane);
+  }
+}
+
+void KubeClient::BeginNext(Lane& lane) {
+  while (!lane.waiting.empty() && lane.under_way < lane.limit) {
+    const TimePoint not_before = lane.waiting.front().not_before;
+    if (not_before > loop_.Now()) {
+      background_timer_.ArmAt(not_before, [this, &lane] { BeginNext(lane); });
+      return;
+    }
+    Waiting turn = std::move(lane.waiting.front());
+    lane.waiting.pop_front();
+    Begin(std::move(turn));
   }
 }
 
@@ -279,11 +295,7 @@ void KubeClient::Finish(std::uint64_t id, absl::StatusOr<kube::Response> respons
   limits_.erase(id);
   Lane& lane = LaneOf(done.priority);
   --lane.under_way;
-  if (!lane.waiting.empty() && lane.under_way < lane.limit) {
-    Waiting turn = std::move(lane.waiting.front());
-    lane.waiting.pop_front();
-    Begin(std::move(turn));
-  }
+  BeginNext(lane);
   done.handler(std::move(response));
 }
 

@@ -12,6 +12,7 @@
 ///   (*client)->Request({.method = "PUT", .path = path, .body = body}, [](auto response) {...});
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -87,6 +88,9 @@ class KubeClient {
   /// have no limit, nor a queue.
   static constexpr std::size_t kMaxRequests = 64;
   static constexpr std::size_t kMaxBackground = 8;
+  /// Those in the background wait at least so long, so that they don't compete with the writes and
+  /// the packets that they tell of.
+  static constexpr Duration kBackgroundDelay = std::chrono::milliseconds(100);
   /// Requests of one priority that may wait for their turn. Whoever makes more than that, with no
   /// bound of his own (kube::WorkQueue), is refused.
   static constexpr std::size_t kMaxWaiting = 20000;
@@ -125,6 +129,7 @@ class KubeClient {
  private:
   struct Waiting {
     std::uint64_t id;
+    TimePoint not_before;
     kube::Request request;
     kube::ResponseHandler handler;
   };
@@ -140,6 +145,7 @@ class KubeClient {
   };
 
   Lane& LaneOf(kube::Priority priority) { return lanes_[static_cast<std::size_t>(priority)]; }
+  void BeginNext(Lane& lane);
   void Begin(Waiting next);
   void Finish(std::uint64_t id, absl::StatusOr<kube::Response> response);
   void Expire(std::uint64_t id, kube::Priority priority, Duration limit);
@@ -150,6 +156,7 @@ class KubeClient {
   const kube::Uniform uniform_;
   std::uint64_t next_call_ = 0;
   std::array<Lane, 3> lanes_;  // by Priority
+  Timer background_timer_;
   std::map<std::uint64_t, UnderWay> calls_;
   std::map<std::uint64_t, Timer> limits_;  // of those that have a time_limit
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);

@@ -22,7 +22,7 @@ namespace stentor::kube {
 enum class Priority : std::uint8_t {
   kUrgent,      ///< Never waits: the Lease, a TokenReview. For the few that something depends on.
   kNormal,      ///< Waits for others of its kind.
-  kBackground,  ///< The same, few at a time: what nobody waits for, such as events.
+  kBackground,  ///< The same, few at a time and a moment later: what nobody waits for (events).
 };
 
 /// Request::accept for who needs only the metadata of an object, or of a list of them.

@@ -37,7 +37,7 @@ void ServiceL2StatusKeeper::SetOwner(status::OwnerPod owner) {
   }
 }
 
-void ServiceL2StatusKeeper::SetAnnounced(const ServiceInterfaces& announced) {
+bool ServiceL2StatusKeeper::SetAnnounced(const ServiceInterfaces& announced) {
   std::vector<model::ServiceKey> withdrawn;
   for (const auto& [service, entry] : entries_) {
     if (entry.wanted && !announced.contains(service)) {
@@ -47,22 +47,26 @@ void ServiceL2StatusKeeper::SetAnnounced(const ServiceInterfaces& announced) {
   for (const model::ServiceKey& service : withdrawn) {
     Withdraw(service);
   }
+  bool news = false;
   for (const auto& [service, interfaces] : announced) {
-    Announce(service, interfaces);
+    news |= Announce(service, interfaces);
   }
   if (!std::exchange(decided_, true)) {
     ScheduleAll();
   }
+  return news;
 }
 
-void ServiceL2StatusKeeper::Announce(const model::ServiceKey& service,
+bool ServiceL2StatusKeeper::Announce(const model::ServiceKey& service,
                                      std::vector<std::string> interfaces) {
   interfaces = SortedOnce(std::move(interfaces));
   const auto it = entries_.try_emplace(service).first;
-  if (it->second.wanted != interfaces) {
-    it->second.wanted = std::move(interfaces);
-    Schedule(it);
+  if (it->second.wanted == interfaces) {
+    return false;
   }
+  it->second.wanted = std::move(interfaces);
+  Schedule(it);
+  return true;
 }
 
 void ServiceL2StatusKeeper::Withdraw(const model::ServiceKey& service) {

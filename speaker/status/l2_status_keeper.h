@@ -73,10 +73,10 @@ class ServiceL2StatusKeeper {
   void SetOwner(status::OwnerPod owner);
 
   /// All Services that this node announces; others are withdrawn. Not before the first elections,
-  /// or objects would go for a moment.
-  void SetAnnounced(const ServiceInterfaces& announced);
+  /// or objects would go for a moment. True where one of them is new, or has other interfaces.
+  bool SetAnnounced(const ServiceInterfaces& announced);
   /// One of them is new, or has other interfaces; or is announced no more.
-  void Announce(const model::ServiceKey& service, std::vector<std::string> interfaces);
+  bool Announce(const model::ServiceKey& service, std::vector<std::string> interfaces);
   void Withdraw(const model::ServiceKey& service);
 
   /// A watch, which may be late, shows an object. Returns the Service for which Known() may answer
