@@ -135,6 +135,8 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
     log.Log(obs::Event::kStopping, StrCat("signal ", signal));
     app.Stop();
   });
+  io::Timer start_is_over(loop);
+  start_is_over.ArmAfter(io::kStartIsOver, &io::ReleaseStartupMemory);
   loop.Run();
   return absl::OkStatus();
 }
