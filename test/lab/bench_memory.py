@@ -4,10 +4,11 @@ time that they take while nothing changes: heartbeats, probes of the service pro
 
 All Services have endpoints and are announced, which the speakers' ServiceL2Statuses tell. The speakers share them, as
 the election has it; with --one-speaker one of them announces all. MetalLB's speakers are measured in their place, for the same
-Services, on the same machine: they are the yardstick.
+Services, on the same machine: they are the yardstick. That of the time is bare-heartbeats.
 """
 import argparse
 import collections
+import contextlib
 import json
 import sys
 import time
@@ -17,8 +18,8 @@ import figures
 import metallb
 from control_plane import Options
 from lab import Lab
-from processes import wait_for
-from stentor import NAMESPACE
+from processes import Process, wait_for
+from stentor import NAMESPACE, bin_folder
 from story import ADDRESS, APP, SERVICE, Story
 
 # By default kube-controller-manager takes minutes for the endpoints of so many Services: 20 requests a second.
@@ -29,11 +30,19 @@ OPTIONS = Options(controller_manager_flags=("--kube-api-qps=2000", "--kube-api-b
 GOALS = {1: (12, 10), 1000: (16, 14), 10000: (40, 40)}
 IDLE_GOAL = 0.2  # per cent of a core, for a speaker
 IDLE_SECONDS = 30
+BARE = "bare-heartbeats"
 MOST_BESIDE = 1000  # Services for which MetalLB is measured, too
 
 
+def measured(lab):
+    """First the time, then the memory: see resident()."""
+    with bare_heartbeats(lab) as bare:
+        return {**idle(lab, bare), **resident(lab)}
+
+
 def resident(lab):
-    """Of the controller, and of the speaker that has most."""
+    """Of the controller, and of the speaker that has most; to be asked after a while, when they have given back what only
+    their start needed, and taken again what they need."""
     controller, speaker = lab.stentor.controller.memory_kib(), max(
         process.memory_kib() for process in lab.stentor.speakers.values())
     return {"controller_kib": controller[0], "controller_anonymous_kib": controller[1],
@@ -47,10 +56,27 @@ def idle_percent(programs):
     return [100 * (one.run_seconds() - was) / IDLE_SECONDS for one, was in zip(programs, before)]
 
 
-def idle(lab):
-    """Of the controller, and of the speaker that takes most."""
-    controller, *speakers = idle_percent([lab.stentor.controller, *lab.stentor.speakers.values()])
-    return {"controller_idle_percent": controller, "speaker_idle_percent": max(speakers)}
+def idle(lab, bare):
+    """Of the controller, of the speaker that takes most, and of the bare program that does."""
+    ours = [lab.stentor.controller, *lab.stentor.speakers.values()]
+    controller, *members = idle_percent([*ours, *bare])
+    speakers, yardstick = members[:len(ours) - 1], members[len(ours) - 1:]
+    return {"controller_idle_percent": controller, "speaker_idle_percent": max(speakers),
+            "bare_idle_percent": max(yardstick)}
+
+
+@contextlib.contextmanager
+def bare_heartbeats(lab):
+    """On each node a program that does nothing but send and read as many datagrams as a speaker: how much of a speaker's
+    time is the kernel's, for the wake-ups and for the way of a datagram, which in the lab the sender goes to its end."""
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for node in lab.nodes.values():
+            peers = [other.address for other in lab.nodes.values() if other is not node]
+            processes.append(Process(BARE, node.namespace, [bin_folder() / BARE, node.address, *peers],
+                                     lab.logs / f"{BARE}-{node.name}.log"))
+            stack.callback(processes[-1].kill)
+        yield processes
 
 
 def beside(lab, count):
@@ -59,8 +85,8 @@ def beside(lab, count):
         lab.stentor.kill_speaker(node)
     speakers = metallb.Speakers(lab)
     anew(lab, lambda node: speakers.start(node, announces=False), count)
-    found = {"metallb_speaker_kib": max(one.memory_kib()[0] for one in speakers.processes()),
-             "metallb_speaker_idle_percent": max(idle_percent(speakers.processes()))}
+    found = {"metallb_speaker_idle_percent": max(idle_percent(speakers.processes())),
+             "metallb_speaker_kib": max(one.memory_kib()[0] for one in speakers.processes())}
     speakers.end()
     anew(lab, lab.start_speaker, count)
     return found
@@ -99,8 +125,11 @@ def goals(count, one):
         theirs = one.get(f"metallb_{program}_kib")
         found.append(figures.figure(f"{count} Services: resident memory, {program}", one[f"{program}_kib"] / 1024,
                                     "MiB", goal, theirs and theirs / 1024))
-    found.append(figures.figure(f"{count} Services: CPU of a speaker while nothing changes", one["speaker_idle_percent"],
-                                "%", IDLE_GOAL, one.get("metallb_speaker_idle_percent")))
+    what = f"{count} Services: CPU of a speaker while nothing changes"
+    found.append(figures.figure(what, one["speaker_idle_percent"], "%", IDLE_GOAL, one["bare_idle_percent"]))
+    if "metallb_speaker_idle_percent" in one:
+        found.append(figures.comparison(f"{what}, beside {metallb.NAME}", one["speaker_idle_percent"], "%",
+                                        one["metallb_speaker_idle_percent"]))
     return found
 
 
@@ -123,7 +152,7 @@ def main():
         story.speaker_is(ADDRESS, story.order[0])
         wait_for(lambda: announced(lab) == [1], 60, "its speaker says so")
         most_beside = MOST_BESIDE if options.metallb else 0
-        result[1] = {**resident(lab), **idle(lab), **(beside(lab, 1) if most_beside else {})}
+        result[1] = {**measured(lab), **(beside(lab, 1) if most_beside else {})}
         load = api_load.ApiLoad(lab, namespace="default")
         nodes = [{"matchLabels": {"kubernetes.io/hostname": story.order[0]}}] if options.one_speaker else []
         lab.apply(json.dumps({"apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
@@ -131,7 +160,7 @@ def main():
         for count in sorted(options.services):
             print(f"{count} Services", flush=True)
             add_services(lab, load, count, count - max(result))
-            result[count] = {**resident(lab), **idle(lab), **(beside(lab, count) if count <= most_beside else {})}
+            result[count] = {**measured(lab), **(beside(lab, count) if count <= most_beside else {})}
     print()
     figures.table(["Services", "most announced by one", "controller MiB", "of it anonymous", "speaker MiB",
                    "of it anonymous", "controller CPU %", "speaker CPU %"],
