@@ -373,6 +373,7 @@ void LeaderElector::Fail(const Moment& at, const absl::Status& status,
   ScheduleRetry(at.now, retry_after);
 }
 
+// What is known may be wrong now; a release that has nothing to give up is over.
 void LeaderElector::NoteTrouble(const absl::Status& status, LeaderActions& actions) {
   read_due_ = true;
   if (trouble_ != status.code()) {
