@@ -38,6 +38,20 @@ TEST_CASE("An announced Service gets one object, in two requests", "[l2_status]"
       "serviceNamespace": "default", "interfaces": [{"name": "eth0"}, {"name": "eth1"}]})"));
 }
 
+TEST_CASE("What is announced is news once", "[l2_status]") {
+  L2Bench bench;
+  bench.Start();
+  CHECK(bench.keeper().SetAnnounced({{kWeb, {}}}));
+  CHECK_FALSE(bench.keeper().SetAnnounced({{kWeb, {}}}));
+  bench.Run(1s);
+  CHECK_FALSE(bench.keeper().SetAnnounced({{kWeb, {}}}));
+  CHECK(bench.keeper().SetAnnounced({{kWeb, {"eth1", "eth0"}}}));
+  CHECK_FALSE(bench.keeper().SetAnnounced({{kWeb, {"eth0", "eth1"}}}));
+  CHECK(bench.keeper().SetAnnounced({{kWeb, {"eth0", "eth1"}}, {kDns, {}}}));
+  CHECK_FALSE(bench.keeper().SetAnnounced({{kDns, {}}}));  // that one is gone is told at once
+  CHECK(bench.keeper().Announce(kWeb, {}));
+}
+
 TEST_CASE("All interfaces are none", "[l2_status]") {
   L2Bench bench;
   bench.Start();
