@@ -22,6 +22,7 @@ class Replicas:
 
     def __init__(self, lab):
         self.lab, self.running, self._tokens = lab, {}, {}
+        self.api_started = 0.0  # for the last time, in seconds since the epoch, where a test has done that
         for name in self.NAMES:
             self.start(name)
 

@@ -13,6 +13,8 @@ from replicas import LEASE, LEASE_SECONDS, RETRY_SECONDS, Replicas
 from stentor import NAMESPACE
 from story import SOON, Story, pool
 
+ROLES_READ = 30  # seconds after it was started an API server knows all roles, also on a busy machine
+
 
 @pytest.fixture(scope="module")
 def story(stentor_lab):
@@ -142,6 +144,7 @@ def test_without_the_api_server_nobody_leads_and_after_it_one_does(replicas, sto
         # It could not renew: it stops before others, who measure the Lease by their own clocks, may go on.
         replicas.wait_for_event(old, "leadingEnded", ends + 1)
     finally:
+        replicas.api_started = time.time()
         lab.control_plane.start_apiserver()
     since = now(replicas)
     began = time.monotonic()
@@ -170,9 +173,14 @@ def test_every_service_has_an_address_of_its_own_by_one_write(replicas, story):
 
 
 def test_nobody_was_refused_anything(replicas):
-    """An API server that has just started refuses what it grants a moment later, when it has read the roles."""
+    """An API server that has just started refuses what it grants a moment later, when it has read the roles. Who was
+    refused then may have ended before it asked again."""
     def what(entry):
         return tuple(entry[key] for key in ("account", "verb", "group", "resource", "subresource"))
     audited = replicas.lab.control_plane.audit()
     granted = {what(entry): entry["at"] for entry in audited if entry["code"] < 400}  # the last time
-    assert [entry for entry in audited if entry["code"] == 403 and granted.get(what(entry), 0) < entry["at"]] == []
+
+    def told_too_soon(entry):
+        moment = granted.get(what(entry))
+        return moment is not None and (moment > entry["at"] or 0 <= entry["at"] - replicas.api_started < ROLES_READ)
+    assert [entry for entry in audited if entry["code"] == 403 and not told_too_soon(entry)] == []
