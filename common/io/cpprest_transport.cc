@@ -29,7 +29,7 @@ using kube::KubeCall;
 using kube::Response;
 
 constexpr std::size_t kMaxErrorBody = std::size_t{64} << 10U;  // of a watch that was refused
-constexpr int kTransportThreads = 1;
+constexpr int kTransportThreads = 1;                           // not more: see Cancel()
 // An answer that somebody stopped waiting for after this long puts the connections in doubt.
 constexpr Duration kDoubtful = std::chrono::seconds(1);
 
@@ -127,6 +127,13 @@ void Quietly(Function function) noexcept {
   }
 }
 
+// On cpprestsdk's one thread, soon: it closes the call's socket from within, and a socket that is
+// closed while another thread reads from it or writes to it takes the program with it.
+void Cancel(const std::shared_ptr<Call>& call) {
+  crossplat::threadpool::shared_instance().service().post(
+      [call] { Quietly([&call] { call->cancellation.cancel(); }); });
+}
+
 class CpprestTransport;
 
 class CallHandle final : public KubeCall {
@@ -163,7 +170,7 @@ class CpprestTransport final : public kube::KubeTransport {
     for (auto& [id, running] : running_) {
       running.call->cancelled = true;
       running.call->DropHandlers();
-      Quietly([&call = *running.call] { call.cancellation.cancel(); });
+      Cancel(running.call);
       ending_.push_back(std::move(running.task));
     }
     for (const pplx::task<void>& task : ending_) {
@@ -193,7 +200,7 @@ class CpprestTransport final : public kube::KubeTransport {
   // The caller does not want it any more.
   void Abandon(const std::shared_ptr<Call>& call) {
     call->cancelled = true;
-    Quietly([&call] { call->cancellation.cancel(); });
+    Cancel(call);
     loop_.Post([call] { call->DropHandlers(); });  // one of them may be who abandons
     if (!call->is_watch && call->pool == pool_number_ && loop_.Now() - call->began >= kDoubtful) {
       RenewPool();
@@ -412,7 +419,7 @@ class CpprestTransport final : public kube::KubeTransport {
       return;
     }
     // Too long an answer is still arriving: nobody reads it any more.
-    Quietly([&call] { call->cancellation.cancel(); });
+    Cancel(call);
     call->ended = true;
     const kube::ResponseHandler on_response = std::move(call->on_response);
     const auto on_end = std::move(call->events.on_end);

@@ -6,7 +6,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <string>
+#include <string_view>
 
 #include "common/base/unique_fd.h"
 #include "common/io/random.h"
@@ -85,6 +87,29 @@ TEST_CASE("TLS verifies authority and name", "[transport][tls]") {
     const auto transport = Transport(loop, config);
     CHECK(Send(loop, *transport, {.path = kList}).ok());
   }
+}
+
+TEST_CASE("A request may be given up at any moment", "[transport][tls]") {
+  const TestAuthority authority;
+  FakeApiServer server(
+      {.identity = authority.Issue("api", "IP:127.0.0.1"), .client_authority = ""});
+  io::EventLoop loop;
+  const auto transport = Transport(loop, Tls(server, authority));
+  constexpr int kRequests = 2000;
+  for (int i = 0; i < kRequests; ++i) {
+    // While it is connected and shakes hands, is written, waits, is read: on another thread.
+    const auto until = loop.Now() + std::chrono::microseconds(io::RandomU64() % 3000);
+    const auto call =
+        i % 2 == 0
+            ? transport->Send({.path = kList}, [](const auto&) {})
+            : transport->Watch("/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=1",
+                               {.on_open = [] {},
+                                .on_bytes = [](std::string_view) {},
+                                .on_end = [](const absl::Status&, auto) {}});
+    while (loop.Now() < until) {
+    }
+  }
+  CHECK(Send(loop, *transport, {.path = kList}).ok());
 }
 
 TEST_CASE("A client certificate is shown", "[transport][tls]") {
