@@ -29,7 +29,8 @@ using kube::KubeCall;
 using kube::Response;
 
 constexpr std::size_t kMaxErrorBody = std::size_t{64} << 10U;  // of a watch that was refused
-constexpr int kTransportThreads = 1;                           // not more: see Cancel()
+// Not more: see Cancel().
+constexpr int kTransportThreads = 1;
 // An answer that somebody stopped waiting for after this long puts the connections in doubt.
 constexpr Duration kDoubtful = std::chrono::seconds(1);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/app/statuses.h"
 
-#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -20,10 +19,6 @@ constexpr const char* kEventsOfNodes = "default";
 constexpr const char* kComponent = "metallb-speaker";
 // Announcing does not wait longer for what is only good to know.
 constexpr Duration kPatience = std::chrono::seconds(3);
-// Who has just learned of an address asks for it now: statuses of new announcements are written
-// when there have been no further ones for so long, and are held for no longer than kMostHeld.
-constexpr Duration kAnswersFirst = std::chrono::milliseconds(30);
-constexpr Duration kMostHeld = std::chrono::milliseconds(100);
 
 kube::EventObject AboutService(const model::ServiceKey& service, const std::string& uid) {
   return {
@@ -105,9 +100,7 @@ void Statuses::Settle(bool known) {
 
 void Statuses::SetAnnounced(const ServiceInterfaces& announced) {
   if (l2_statuses_.SetAnnounced(announced)) {
-    const TimePoint now = context_.loop.Now();
-    held_since_ = held_since_.value_or(now);
-    hold_until_ = std::min(now + kAnswersFirst, *held_since_ + kMostHeld);
+    l2_statuses_.HoldWrites(context_.loop.Now());
   }
   Schedule();
 }
@@ -141,11 +134,6 @@ void Statuses::Schedule() {
 
 void Statuses::Poll() {
   scheduled_ = false;
-  if (context_.loop.Now() < hold_until_) {
-    timer_.ArmAt(hold_until_, [this] { Schedule(); });
-    return;
-  }
-  held_since_.reset();
   status::StatusActions actions = l2_statuses_.Poll(context_.loop.Now());
   if (actions.notice) {
     io::LogStatusNotice(context_.log, *actions.notice, kL2Statuses);

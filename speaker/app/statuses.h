@@ -78,8 +78,6 @@ class Statuses {
   bool settled_ = false;
   bool owned_ = false;
   bool scheduled_ = false;
-  TimePoint hold_until_;  // nothing is written before
-  std::optional<TimePoint> held_since_;
   io::Timer patience_;
   io::Timer timer_;
   std::unique_ptr<io::WatchHandle> watch_;

@@ -79,6 +79,10 @@ class ServiceL2StatusKeeper {
   bool Announce(const model::ServiceKey& service, std::vector<std::string> interfaces);
   void Withdraw(const model::ServiceKey& service);
 
+  /// Who has just learned of an address asks for it now, and is answered first: new statuses are
+  /// written when this was not called for 30 ms, after 100 ms at the latest. Deletions don't wait.
+  void HoldWrites(TimePoint now);
+
   /// A watch, which may be late, shows an object. Returns the Service for which Known() may answer
   /// otherwise now; nothing where the object can't be read, or is not looked at.
   std::optional<model::ServiceKey> Seen(const nlohmann::json& object);
@@ -239,6 +243,8 @@ class ServiceL2StatusKeeper {
   std::optional<TimePoint> invalid_told_;
   int failures_ = 0;                     // of the server, in succession
   std::optional<TimePoint> hold_until_;  // nothing is sent before
+  std::optional<TimePoint> held_since_;  // HoldWrites(), until Poll() may write again
+  TimePoint write_after_;
   std::optional<status::Notice> notice_;
   std::optional<TimePoint> deadline_;
 };

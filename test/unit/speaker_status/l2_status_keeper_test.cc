@@ -52,6 +52,33 @@ TEST_CASE("What is announced is news once", "[l2_status]") {
   CHECK(bench.keeper().Announce(kWeb, {}));
 }
 
+TEST_CASE("Writes of what is new wait for the answers, deletions don't", "[l2_status]") {
+  L2Bench bench;
+  bench.Store(L2Object("l2-old", kDns, "n1"));
+  bench.Start();
+  bench.Run(1s);
+  bench.Store(L2Object("l2-old", kDns, "n1"));
+  bench.TakeRequests();
+  const auto announce = [&](const model::ServiceKey& service) {
+    bench.keeper().Announce(service, {});
+    bench.keeper().HoldWrites(bench.now);
+  };
+  announce(kWeb);
+  bench.Run(29ms);
+  CHECK(bench.server.objects.Find("l2-old") == nullptr);
+  CHECK(bench.Stored(kWeb).empty());
+  bench.Run(1ms);
+  CHECK(bench.Stored(kWeb) == Texts{"n1"});
+  // Those that go on being announced hold them for 100 ms, and not for longer.
+  bench.TakeRequests();
+  for (int i = 0; i < 5; ++i) {
+    announce({"default", std::to_string(i)});
+    CHECK(bench.TakeRequests() == 0);
+    bench.Run(20ms);
+  }
+  CHECK(bench.TakeRequests() == 10);
+}
+
 TEST_CASE("All interfaces are none", "[l2_status]") {
   L2Bench bench;
   bench.Start();
