@@ -6,13 +6,11 @@
 
 #include <charconv>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 namespace stentor::io {
 namespace {
@@ -25,7 +23,6 @@ struct Mapping {
   std::uintptr_t end = 0;
   std::string permissions;  // "r-xp"
   std::uint64_t inode = 0;  // 0: of no file
-  std::string path;
 };
 
 // "55d0c8a00000-55d0c8bd2000 r--p 00000000 fe:00 4242   /usr/bin/it"; nothing for other lines.
@@ -43,15 +40,14 @@ std::optional<Mapping> ParseMapping(const std::string& line) {
   std::istringstream rest(std::string(second.ptr, end));
   std::string offset;
   std::string device;
-  rest >> mapping.permissions >> offset >> device >> mapping.inode >> std::ws;
-  std::getline(rest, mapping.path);
+  rest >> mapping.permissions >> offset >> device >> mapping.inode;
   return mapping;
 }
 
-bool MayRelease(const Mapping& mapping, const std::string& program) {
-  const bool executable = mapping.permissions.find('x') != std::string::npos;
+// Private, of a file, and not to be written.
+bool MayRelease(const Mapping& mapping) {
   return mapping.inode != 0 && mapping.permissions.find('w') == std::string::npos &&
-         mapping.permissions.ends_with('p') && !(executable && mapping.path == program);
+         mapping.permissions.ends_with('p');
 }
 
 }  // namespace
@@ -63,17 +59,15 @@ void GiveMemoryBack() {
   mallopt(M_ARENA_MAX, 1);
 }
 
-void ReleaseStartupMemory() {
+void ReleaseIdleMemory() {
   malloc_trim(0);
-  std::error_code failed;
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe", failed).string();
   std::ifstream smaps("/proc/self/smaps");
   std::optional<Mapping> mapping;
   for (std::string line; std::getline(smaps, line);) {
     if (auto next = ParseMapping(line)) {
       mapping = std::move(next);
     } else if (std::string_view(line).starts_with("Anonymous:") && mapping &&
-               MayRelease(*mapping, program)) {
+               MayRelease(*mapping)) {
       // A page that somebody has written (a relocation, a probe, a debugger's breakpoint) is no
       // file's any more, and would be lost: the mapping stays as it is.
       std::istringstream field(line.substr(line.find(':') + 1));
@@ -87,6 +81,15 @@ void ReleaseStartupMemory() {
       mapping.reset();
     }
   }
+}
+
+MemoryKeeper::MemoryKeeper(EventLoop& loop) : timer_(loop) { ReleaseAfter(kFirst); }
+
+void MemoryKeeper::ReleaseAfter(Duration delay) {
+  timer_.ArmAfter(delay, [this] {
+    ReleaseIdleMemory();
+    ReleaseAfter(kAgain);
+  });
 }
 
 }  // namespace stentor::io

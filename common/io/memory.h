@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "common/base/time.h"
+#include "common/io/event_loop.h"
 
 namespace stentor::io {
 
@@ -16,16 +17,28 @@ namespace stentor::io {
 /// (mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX).
 void GiveMemoryBack();
 
-/// When most programs have read everything, and connected to all they need: so long after their
-/// start. One that waits for the API server longer keeps what it needs for that.
-inline constexpr Duration kStartIsOver = std::chrono::seconds(10);
-
-/// Gives back what only the start has needed: free pieces of the heap, and pages of files, most of
+/// Gives back what is not needed any more: free pieces of the heap, and pages of files, most of
 /// which are touched while symbols are bound and libraries set up, and not again. What is needed
-/// later is mapped again, as a rule from the page cache. The program's own code stays, part of
-/// which is needed in a hurry for the first time when another node dies, and so does every mapping
-/// of which a page has been written. Any thread, any number of times. It walks the heap and all
-/// mappings: milliseconds.
-void ReleaseStartupMemory();
+/// later is mapped again, 64 KiB at a time and from the page cache as a rule: what a program needs
+/// in a hurry for the first time when another node dies costs it a tenth of a millisecond more. A
+/// mapping of which a page has been written stays. Any thread, any number of times. It walks the
+/// heap and all mappings: milliseconds.
+void ReleaseIdleMemory();
+
+/// Does so when the start of most programs is over, and then every minute: after a burst of work
+/// its connections stay open for a while, and their memory is free only when they are closed.
+class MemoryKeeper {
+ public:
+  static constexpr Duration kFirst = std::chrono::seconds(10);
+  static constexpr Duration kAgain = std::chrono::minutes(1);
+
+  /// `loop` must outlive it.
+  explicit MemoryKeeper(EventLoop& loop);
+
+ private:
+  void ReleaseAfter(Duration delay);
+
+  Timer timer_;
+};
 
 }  // namespace stentor::io

@@ -73,8 +73,7 @@ int main(int argc, char** argv) {
     log.Log(obs::Event::kStartFailed, std::string(started.message()));
     return 1;
   }
-  io::Timer start_is_over(loop);
-  start_is_over.ArmAfter(io::kStartIsOver, &io::ReleaseStartupMemory);
+  const io::MemoryKeeper memory(loop);
   loop.Run();
   return 0;
 }

@@ -135,8 +135,7 @@ absl::Status Run(Flags flags, const obs::Logger& log) {
     log.Log(obs::Event::kStopping, StrCat("signal ", signal));
     app.Stop();
   });
-  io::Timer start_is_over(loop);
-  start_is_over.ArmAfter(io::kStartIsOver, &io::ReleaseStartupMemory);
+  const io::MemoryKeeper memory(loop);
   loop.Run();
   return absl::OkStatus();
 }

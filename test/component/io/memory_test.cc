@@ -64,7 +64,7 @@ TEST_CASE("Pages of files that nobody may write are given back, and are there wh
           "[memory]") {
   const test::TemporaryFile file(std::string(MappedFile::kSize, 'f'));
   const MappedFile read_only(file.path(), PROT_READ);
-  io::ReleaseStartupMemory();
+  io::ReleaseIdleMemory();
   CHECK(Resident(read_only.data()) == 0);
   CHECK(read_only.data()[4096] == 'f');
   CHECK(Resident(read_only.data()) > 0);
@@ -78,7 +78,7 @@ TEST_CASE("What has been written, or may be, stays as it is", "[memory]") {
   const MappedFile relocated(file.path(), PROT_READ | PROT_WRITE);
   relocated.data()[5000] = 'r';  // as the loader does, which forbids it afterwards
   REQUIRE(mprotect(relocated.data(), MappedFile::kSize, PROT_READ) == 0);
-  io::ReleaseStartupMemory();
+  io::ReleaseIdleMemory();
   CHECK(Resident(writable.data()) == MappedFile::kSize / 1024);
   CHECK(Resident(relocated.data()) == MappedFile::kSize / 1024);
   CHECK(relocated.data()[5000] == 'r');
