@@ -23,7 +23,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
@@ -141,7 +141,7 @@ class Reflector {
 
   const ReflectorOptions options_;
   const Uniform uniform_;
-  absl::flat_hash_map<model::ObjectKey, Known> known_;
+  absl::node_hash_map<model::ObjectKey, Known> known_;
   WatchSplitter splitter_;
   Phase phase_ = Phase::kListDue;
   TimePoint due_{};     // kListDue, kWatchDue; while kWatching: when it is given up
