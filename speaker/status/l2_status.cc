@@ -162,13 +162,14 @@ kube::Request CreateL2Status(const model::ObjectKey& key, const model::Labels& l
                                   {"spec", json::object()}})};
 }
 
-kube::Request PatchL2StatusMetadata(const SeenL2Status& seen, const model::Labels& labels,
+kube::Request PatchL2StatusMetadata(const model::ObjectKey& key, std::string_view resource_version,
+                                    const json& owners, const model::Labels& labels,
                                     const std::optional<status::OwnerPod>& owner) {
-  json metadata = {{"resourceVersion", seen.resource_version}, {"labels", labels}};
+  json metadata = {{"resourceVersion", resource_version}, {"labels", labels}};
   if (owner) {
-    metadata["ownerReferences"] = OwnersWith(seen.owners, *owner);
+    metadata["ownerReferences"] = OwnersWith(owners, *owner);
   }
-  return MergePatch(StrCat(L2StatusPath(seen.key), "?fieldManager=stentor"),
+  return MergePatch(StrCat(L2StatusPath(key), "?fieldManager=stentor"),
                     {{"metadata", std::move(metadata)}});
 }
 

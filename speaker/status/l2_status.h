@@ -77,7 +77,9 @@ struct SeenL2Status {
 [[nodiscard]] kube::Request CreateL2Status(const model::ObjectKey& key, const model::Labels& labels,
                                            const std::optional<status::OwnerPod>& owner);
 /// Merge patches of labels and owners, and of the status; both under resourceVersion.
-[[nodiscard]] kube::Request PatchL2StatusMetadata(const SeenL2Status& seen,
+[[nodiscard]] kube::Request PatchL2StatusMetadata(const model::ObjectKey& key,
+                                                  std::string_view resource_version,
+                                                  const nlohmann::json& owners,
                                                   const model::Labels& labels,
                                                   const std::optional<status::OwnerPod>& owner);
 [[nodiscard]] kube::Request PatchL2Status(const model::ObjectKey& key,

@@ -66,7 +66,7 @@ void ServiceL2StatusKeeper::OnDone(TimePoint now, const Flight& flight, Entry& e
     PaceOf(flight.verb, entry).Succeeded();
     Accept(GateOf(flight.verb));
     Object* const object = Find(flight.name);
-    if (object == nullptr || object->seen.uid != flight.uid) {
+    if (object == nullptr || object->uid != flight.uid) {
       return;
     }
     object->deleted = true;
@@ -91,16 +91,16 @@ void ServiceL2StatusKeeper::OnDone(TimePoint now, const Flight& flight, Entry& e
     }
     if (replaced) {
       const Object* const other = Adopt(*std::move(seen));
-      if (other != nullptr && other->service != flight.service) {
-        Schedule(entries_.find(other->service));
+      if (other != nullptr && *other->service != flight.service) {
+        Schedule(entries_.find(*other->service));
       }
     }
     return;
   }
   const L2StatusContent content = seen->content;
   Object* const object = Adopt(*std::move(seen));
-  if (object != nullptr && object->service != flight.service) {  // somebody changed its labels
-    Schedule(entries_.find(object->service));
+  if (object != nullptr && *object->service != flight.service) {  // somebody changed its labels
+    Schedule(entries_.find(*object->service));
   }
   if (flight.verb == Verb::kRead) {
     OnRead(now, flight, entry, object);
@@ -189,7 +189,7 @@ void ServiceL2StatusKeeper::OnFailure(TimePoint now, const Flight& flight, Entry
 void ServiceL2StatusKeeper::OnMissing(TimePoint now, const Flight& flight,
                                       const absl::Status& why) {
   Object* const object = Find(flight.name);
-  if (object == nullptr || object->seen.uid != flight.uid) {
+  if (object == nullptr || object->uid != flight.uid) {
     return;
   }
   if (flight.verb == Verb::kStatus || flight.verb == Verb::kMetadata) {
@@ -220,7 +220,7 @@ void ServiceL2StatusKeeper::OnConflict(TimePoint now, const Flight& flight, Entr
     return;
   }
   Object* const object = Find(flight.name);
-  if (object == nullptr || object->seen.resource_version != flight.resource_version) {
+  if (object == nullptr || object->resource_version != flight.resource_version) {
     PaceOf(flight.verb, entry).Succeeded();  // the watch has shown already what was in the way
     return;
   }
@@ -304,15 +304,15 @@ ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::Find(const std::string& na
 }
 
 ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::Adopt(SeenL2Status seen) {
-  const std::string name = seen.key.name;
+  const std::string& name = seen.key.name;
   Object* known = Find(name);
-  if (known != nullptr && known->seen.uid == seen.uid &&
-      !kube::IsNewer(seen.resource_version, known->seen.resource_version)) {
+  if (known != nullptr && known->uid == seen.uid &&
+      !kube::IsNewer(seen.resource_version, known->resource_version)) {
     return known;
   }
   std::optional<model::ServiceKey> service = seen.Service();
-  if (!service && known != nullptr && known->seen.uid == seen.uid) {
-    service = known->service;  // somebody took that away from it
+  if (!service && known != nullptr && known->uid == seen.uid) {
+    service = *known->service;  // somebody took that away from it
   }
   if (!service) {
     if (known != nullptr) {
@@ -320,52 +320,78 @@ ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::Adopt(SeenL2Status seen) {
     }
     return nullptr;
   }
-  if (known != nullptr && (known->service != *service || known->seen.uid != seen.uid)) {
+  if (known != nullptr && (*known->service != *service || known->uid != seen.uid)) {
     Forget(name);
     known = nullptr;
   }
   if (known == nullptr) {
-    known = &objects_.try_emplace(name).first->second;
-    known->service = *std::move(service);
-    Entry& entry = entries_.try_emplace(known->service).first->second;
-    entry.objects.insert(name);
-    known->made_here = name == entry.tenure.new_name;
+    known = Add(name, *service);
   }
   known->node = seen.Node();
   known->frozen = false;
   if (known->shown) {
     known->read_due.reset();
   }
-  known->seen = std::move(seen);
+  known->uid = std::move(seen.uid);
+  known->resource_version = std::move(seen.resource_version);
+  known->deleting = seen.deleting;
   known->labelled = false;
   known->owned = false;
-  if (!known->node.empty() && known->node != options_.node) {
-    known->seen.labels = {};
-    known->seen.owners = nullptr;
-    known->seen.content = {};
+  known->told = false;
+  known->interfaces.clear();
+  known->odd.reset();
+  if (known->node.empty() || known->node == options_.node) {
+    known->odd = std::make_unique<Odd>(Odd{.labels = std::move(seen.labels),
+                                           .owners = std::move(seen.owners),
+                                           .content = std::move(seen.content)});
+    LeaveOut(*known);
   }
-  LeaveOut(*known);
   return known;
 }
 
-// There are as many as Services: what a program of ours has written doesn't stand a second time.
+ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::Add(const std::string& name,
+                                                          const model::ServiceKey& service) {
+  const auto it = objects_.try_emplace(name).first;
+  const auto entry = entries_.try_emplace(service).first;
+  it->second.name = &it->first;
+  it->second.service = &entry->first;
+  it->second.made_here = name == entry->second.tenure.new_name;
+  auto& objects = entry->second.objects;
+  objects.insert(std::ranges::lower_bound(objects, name, {},
+                                          [](const Object* object) { return *object->name; }),
+                 &it->second);
+  return &it->second;
+}
+
+// What a program of ours has written doesn't stand a second time.
 void ServiceL2StatusKeeper::LeaveOut(Object& object) const {
-  SeenL2Status& seen = object.seen;
-  if (seen.labels == L2StatusLabels(object.service, options_.node)) {
-    object.labelled = true;
-    seen.labels.clear();
+  if (!object.odd) {
+    return;
   }
-  if (owner_ && seen.owners.size() == 1 && IsOwnedOnlyBy(seen.owners, *owner_)) {
+  Odd& odd = *object.odd;
+  if (odd.labels == L2StatusLabels(*object.service, options_.node)) {
+    object.labelled = true;
+    odd.labels.clear();
+  }
+  if (owner_ && odd.owners.size() == 1 && IsOwnedOnlyBy(odd.owners, *owner_)) {
     object.owned = true;
-    seen.owners = nullptr;
+    odd.owners = nullptr;
+  }
+  if (odd.content.service == *object.service && odd.content.node == options_.node) {
+    object.told = true;
+    object.interfaces = std::exchange(odd.content, {}).interfaces;
+  }
+  if (object.labelled && object.told && odd.owners.empty()) {
+    object.odd.reset();
   }
 }
 
 void ServiceL2StatusKeeper::Forget(const std::string& name) {
   const auto it = objects_.find(name);
-  const auto entry = entries_.find(it->second.service);
+  const auto entry = entries_.find(*it->second.service);
+  auto& objects = entry->second.objects;
+  objects.erase(std::ranges::find(objects, &it->second));
   objects_.erase(it);
-  entry->second.objects.erase(name);
   Schedule(entry);
 }
 

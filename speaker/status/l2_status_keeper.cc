@@ -33,7 +33,10 @@ void ServiceL2StatusKeeper::SetOwner(status::OwnerPod owner) {
     const auto before = std::exchange(owner_, std::move(owner));
     for (auto& [name, object] : objects_) {
       if (std::exchange(object.owned, false)) {
-        object.seen.owners = OwnersWith(nlohmann::json::array(), *before);
+        if (!object.odd) {
+          object.odd = std::make_unique<Odd>();
+        }
+        object.odd->owners = OwnersWith(nlohmann::json::array(), *before);
       }
       LeaveOut(object);
     }
@@ -101,8 +104,8 @@ std::optional<model::ServiceKey> ServiceL2StatusKeeper::Seen(const nlohmann::jso
   if (!known->frozen) {
     known->read_due.reset();
   }
-  Schedule(entries_.find(known->service));
-  return known->service;
+  Schedule(entries_.find(*known->service));
+  return *known->service;
 }
 
 std::optional<model::ServiceKey> ServiceL2StatusKeeper::Gone(const model::ObjectKey& key) {
@@ -110,7 +113,7 @@ std::optional<model::ServiceKey> ServiceL2StatusKeeper::Gone(const model::Object
   if (key.name_space != options_.name_space || it == objects_.end()) {
     return std::nullopt;
   }
-  model::ServiceKey service = it->second.service;
+  model::ServiceKey service = *it->second.service;
   Forget(key.name);
   return service;
 }
@@ -171,9 +174,8 @@ std::optional<bool> ServiceL2StatusKeeper::Known(const model::ServiceKey& servic
     return std::nullopt;
   }
   const auto it = entries_.find(service);
-  return it != entries_.end() &&
-         std::ranges::any_of(it->second.objects, [this](const std::string& name) {
-           return !objects_.find(name)->second.deleted;
+  return it != entries_.end() && std::ranges::any_of(it->second.objects, [](const Object* object) {
+           return !object->deleted;
          });
 }
 
@@ -290,9 +292,9 @@ void ServiceL2StatusKeeper::Send(TimePoint now, const model::ServiceKey& service
   const Step step = *NextStep(service, entry);
   Flight flight{.service = service, .verb = step.verb, .lane = it->second.lane, .sent = now};
   if (step.object != nullptr) {
-    flight.name = step.object->seen.key.name;
-    flight.uid = step.object->seen.uid;
-    flight.resource_version = step.object->seen.resource_version;
+    flight.name = *step.object->name;
+    flight.uid = step.object->uid;
+    flight.resource_version = step.object->resource_version;
   } else {  // it is to be made, or a name is to be looked at
     if (entry.tenure.new_name.empty()) {
       entry.tenure.new_name = NewName();

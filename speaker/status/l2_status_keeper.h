@@ -39,6 +39,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
@@ -113,19 +114,31 @@ class ServiceL2StatusKeeper {
   // When, in which order, which Service.
   using Due = std::tuple<TimePoint, std::uint64_t, model::ServiceKey>;
 
+  // What of an object of ours is otherwise than it should be: there are as many objects as
+  // Services.
+  struct Odd {
+    model::Labels labels;
+    nlohmann::json owners;
+    L2StatusContent content;
+  };
   struct Object {
-    // Of others' objects only what identifies them; of ours, without what is as it should be.
-    SeenL2Status seen;
-    bool labelled = false;  // its labels are right, and left out
-    bool owned = false;     // our Pod is its only owner, and left out
-    model::ServiceKey service;
+    const std::string* name = nullptr;           // its key in objects_
+    const model::ServiceKey* service = nullptr;  // that of its entry
+    std::string uid;
+    std::string resource_version;
     model::NodeName node;
-    std::optional<TimePoint> read_due;  // unless the watch shows it until then
-    bool shown = false;                 // by the watch
-    bool made_here = false;             // by this keeper
-    bool frozen = false;                // outdated: it is not changed before it is read
-    bool deleted = false;               // by us; the watch has not shown it yet
-    bool status_missing = false;        // the server knows the object, but not its status
+    bool labelled = false;                // its labels are right
+    bool owned = false;                   // our Pod is its only owner
+    bool told = false;                    // its status says this Service and node, and
+    std::vector<std::string> interfaces;  // these
+    std::unique_ptr<Odd> odd;             // the rest; null where there is none, and for others'
+    std::optional<TimePoint> read_due;    // unless the watch shows it until then
+    bool deleting = false;                // it has a deletionTimestamp
+    bool shown = false;                   // by the watch
+    bool made_here = false;               // by this keeper
+    bool frozen = false;                  // outdated: it is not changed before it is read
+    bool deleted = false;                 // by us; the watch has not shown it yet
+    bool status_missing = false;          // the server knows the object, but not its status
   };
   struct Paces {
     status::WritePace creations;  // and those of labels and owners
@@ -143,7 +156,7 @@ class ServiceL2StatusKeeper {
   };
   struct Entry {
     std::optional<std::vector<std::string>> wanted;  // interfaces
-    std::set<std::string> objects;                   // names
+    absl::InlinedVector<Object*, 1> objects;         // by name
     Tenure tenure;
     std::unique_ptr<Paces> paces;  // since something was sent, until nothing is left of it
     std::uint64_t ticket = 0;      // of what is under way; 0: nothing
@@ -182,6 +195,7 @@ class ServiceL2StatusKeeper {
                                             const Object* own) const;
   [[nodiscard]] std::optional<Step> DeletionStep(const Entry& entry, const Object* own) const;
   [[nodiscard]] const Object* OwnObject(const model::ServiceKey& service, const Entry& entry) const;
+  [[nodiscard]] L2StatusContent ContentOf(const Object& object) const;
   [[nodiscard]] bool IsOurs(const Object& object) const;
   [[nodiscard]] bool MetadataMatches(const Object& object) const;
   [[nodiscard]] kube::Request RequestFor(const Step& step, const model::ServiceKey& service,
@@ -222,6 +236,7 @@ class ServiceL2StatusKeeper {
   void Accept(std::size_t gate);
   [[nodiscard]] Object* Find(const std::string& name);
   Object* Adopt(SeenL2Status seen);
+  [[nodiscard]] Object* Add(const std::string& name, const model::ServiceKey& service);
   void LeaveOut(Object& object) const;
   void Forget(const std::string& name);
 

@@ -60,7 +60,7 @@ std::optional<ServiceL2StatusKeeper::Step> ServiceL2StatusKeeper::OwnStep(
                 .restores = tenure.created,
                 .object = own};
   }
-  if (own->seen.content != L2StatusContent{service, options_.node, *entry.wanted}) {
+  if (ContentOf(*own) != L2StatusContent{service, options_.node, *entry.wanted}) {
     const bool restores = tenure.written == entry.wanted;
     return Step{.verb = Verb::kStatus,
                 .due = when(&Paces::statuses, restores),
@@ -76,11 +76,10 @@ std::optional<ServiceL2StatusKeeper::Step> ServiceL2StatusKeeper::OwnStep(
 std::optional<ServiceL2StatusKeeper::Step> ServiceL2StatusKeeper::DeletionStep(
     const Entry& entry, const Object* own) const {
   std::optional<Step> step;
-  for (const std::string& name : entry.objects) {
-    const Object& object = objects_.find(name)->second;
+  for (const Object* const each : entry.objects) {
+    const Object& object = *each;
     // Others' objects of a Service that others announce are theirs.
-    if (&object == own || object.deleted || object.seen.deleting ||
-        (!entry.wanted && !IsOurs(object))) {
+    if (&object == own || object.deleted || object.deleting || (!entry.wanted && !IsOurs(object))) {
       continue;
     }
     Step candidate{.verb = Verb::kDelete, .due = TimePoint::min(), .object = &object};
@@ -109,28 +108,37 @@ const ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::OwnObject(
     const model::ServiceKey& service, const Entry& entry) const {
   const L2StatusContent wanted{service, options_.node, *entry.wanted};
   const Object* own = nullptr;
-  for (const std::string& name : entry.objects) {
-    const Object& object = objects_.find(name)->second;
-    if (!IsOurs(object) || object.deleted || object.seen.deleting ||
-        !MayBecome(object.seen.content, wanted)) {
+  for (const Object* const object : entry.objects) {
+    if (!IsOurs(*object) || object->deleted || object->deleting) {
       continue;
     }
-    if (own == nullptr || (object.seen.content == wanted && own->seen.content != wanted)) {
-      own = &object;
+    const L2StatusContent content = ContentOf(*object);
+    if (MayBecome(content, wanted) &&
+        (own == nullptr || (content == wanted && ContentOf(*own) != wanted))) {
+      own = object;
     }
   }
   return own;
+}
+
+L2StatusContent ServiceL2StatusKeeper::ContentOf(const Object& object) const {
+  if (object.told) {
+    return {*object.service, options_.node, object.interfaces};
+  }
+  return object.odd ? object.odd->content : L2StatusContent();
 }
 
 bool ServiceL2StatusKeeper::IsOurs(const Object& object) const {
   if (!object.node.empty()) {
     return object.node == options_.node;
   }
-  return object.made_here || object.owned || (owner_ && IsOwnedBy(object.seen.owners, *owner_));
+  return object.made_here || object.owned ||
+         (owner_ && object.odd && IsOwnedBy(object.odd->owners, *owner_));
 }
 
 bool ServiceL2StatusKeeper::MetadataMatches(const Object& object) const {
-  return object.labelled && (!owner_ || object.owned || IsOwnedOnlyBy(object.seen.owners, *owner_));
+  return object.labelled &&
+         (!owner_ || object.owned || (object.odd && IsOwnedOnlyBy(object.odd->owners, *owner_)));
 }
 
 kube::Request ServiceL2StatusKeeper::RequestFor(const Step& step, const model::ServiceKey& service,
@@ -140,13 +148,15 @@ kube::Request ServiceL2StatusKeeper::RequestFor(const Step& step, const model::S
     case Verb::kCreate:
       return CreateL2Status(key, L2StatusLabels(service, options_.node), owner_);
     case Verb::kMetadata:
-      return PatchL2StatusMetadata(step.object->seen, L2StatusLabels(service, options_.node),
-                                   owner_);
+      return PatchL2StatusMetadata(
+          key, step.object->resource_version,
+          step.object->odd ? step.object->odd->owners : nlohmann::json::array(),
+          L2StatusLabels(service, options_.node), owner_);
     case Verb::kStatus:
-      return PatchL2Status(key, step.object->seen.resource_version,
+      return PatchL2Status(key, step.object->resource_version,
                            {service, options_.node, *entry.wanted});
     case Verb::kDelete:
-      return DeleteL2Status(key, step.object->seen.uid);
+      return DeleteL2Status(key, step.object->uid);
     case Verb::kRead:
       break;
   }

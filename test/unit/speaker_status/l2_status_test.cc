@@ -140,7 +140,9 @@ TEST_CASE("The requests for a ServiceL2Status", "[l2_status]") {
     auto seen = *DecodeL2Status(json::parse(kWhole));
     seen.owners.push_back({{"apiVersion", "apps/v1"}, {"kind", "DaemonSet"}, {"name", "d"}});
     const json body =
-        json::parse(PatchL2StatusMetadata(seen, labels, status::OwnerPod{"p", "pu"}).body);
+        json::parse(PatchL2StatusMetadata(seen.key, seen.resource_version, seen.owners, labels,
+                                          status::OwnerPod{"p", "pu"})
+                        .body);
     CHECK(body["metadata"]["ownerReferences"].size() == 2);
     CHECK(body["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet");
     CHECK(body["metadata"]["ownerReferences"][1] == owner);
