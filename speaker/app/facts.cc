@@ -263,15 +263,8 @@ void Facts::BringUpToDate() {
   for (const model::ServiceKey& service : reconciler_.TakeSlicesToList()) {
     ListSlices(service);
   }
-  for (const auto& [key, slice] : reconciler_.TakeSliceChanges()) {
-    if (store_ == nullptr) {
-      continue;
-    }
-    if (slice != nullptr) {
-      store_->Upsert(*slice);
-    } else {
-      store_->Delete(Resource::kSlices, key);
-    }
+  if (reconciler_.TakeSlicesChanged() && store_ != nullptr) {
+    store_->NoteSlicesChanged();
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/io/random.h"
@@ -105,13 +106,14 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
                        }
                        OnKnown();
                      }}),
-      facts_(context, FactsOptionsOf(flags_), OnFacts(), reconciler_,
-             flags_.state_folder.empty()
-                 ? nullptr
-                 : &store_.emplace(
-                       context.loop, context.log, flags_.state_folder,
-                       StateIdentity{.cluster = inputs_.cluster, .node = flags_.node_name}),
-             metrics_.client),
+      facts_(
+          context, FactsOptionsOf(flags_), OnFacts(), reconciler_,
+          flags_.state_folder.empty()
+              ? nullptr
+              : &store_.emplace(context.loop, context.log, flags_.state_folder,
+                                StateIdentity{.cluster = inputs_.cluster, .node = flags_.node_name},
+                                [this](const auto& visit) { reconciler_.ForEachSlice(visit); }),
+          metrics_.client),
       health_timer_(context.loop),
       stop_timer_(context.loop),
       reconcile_timer_(context.loop),
@@ -153,7 +155,7 @@ absl::Status SpeakerApp::Start() {
 
 void SpeakerApp::Collect(obs::MetricSet& metrics) const {
   metrics_.Collect({.reconciler = reconciler_,
-                    .announced = shown_,
+                    .announced = *shown_,
                     .announcer = segment_.announcer(),
                     .ports = segment_.ports(),
                     .members = members_ ? &*members_ : nullptr,
@@ -358,30 +360,33 @@ void SpeakerApp::ShowAnnounced() {
   }
   shown_revision_ = reconciler_.revision();
   ServiceInterfaces with_interfaces;
-  LastAnnounced with_addresses;
-  std::set<model::ServiceKey> won;
+  auto with_addresses = std::make_shared<LastAnnounced>();
+  absl::flat_hash_set<std::size_t> told;
   for (const AnnouncedService& service : reconciler_.AnnouncedServices()) {
-    won.insert(service.service);
     std::vector<net::IpAddress> addresses;
     for (const net::IpAddress& address : service.addresses) {
       if (segment_.announcer().StateOf(address) == AddressState::kAnnounced) {
         addresses.push_back(address);
       }
     }
+    const std::size_t what = absl::HashOf(service.service, service.uid, service.addresses);
+    const bool was_told = told_.contains(what);
+    if (was_told || !addresses.empty()) {
+      told.insert(what);
+    }
     if (addresses.empty()) {
       continue;
     }
-    if (auto& told = told_[service.service]; told != service.addresses) {
-      told = service.addresses;
+    if (!was_told) {
       Announcing(service, addresses);
     }
     with_interfaces[service.service] =
         service.interfaces
             ? std::vector<std::string>(service.interfaces->begin(), service.interfaces->end())
             : std::vector<std::string>();
-    with_addresses.emplace(service.service, std::move(addresses));
+    with_addresses->emplace(service.service, std::move(addresses));
   }
-  std::erase_if(told_, [&won](const auto& entry) { return !won.contains(entry.first); });
+  told_ = std::move(told);
   shown_ = std::move(with_addresses);
   if (members_) {
     members_->SetMacs(segment_.Macs());  // of many, those in use count

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <map>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "common/io/context.h"
 #include "common/io/http_probe.h"
@@ -109,11 +111,12 @@ class SpeakerApp {
   std::uint64_t announced_revision_ = 0;
   std::optional<std::uint64_t> shown_revision_;  // of what was told; none: not all was
   // Of each Service that has been shown as announced: the addresses.
-  std::map<model::ServiceKey, std::vector<net::IpAddress>> shown_;
+  std::shared_ptr<const LastAnnounced> shown_ = std::make_shared<LastAnnounced>();
   std::optional<std::uint64_t> shown_conflicts_;  // Announcer::conflict_revision()
-  // Of each Service that this node has won and announced at some time since: what it was told with.
-  // That an address is withheld and released again is told as a conflict, and bounded there.
-  std::map<model::ServiceKey, std::vector<net::IpAddress>> told_;
+  // Of each Service that this node has won and announced at some time since: a hash of what it was
+  // told with. That an address is withheld and released again is told as a conflict, and bounded
+  // there.
+  absl::flat_hash_set<std::size_t> told_;
   io::Timer health_timer_;
   io::Timer stop_timer_;
   io::Timer reconcile_timer_;  // Reconciler::NextDeadline()

@@ -14,12 +14,12 @@ constexpr const char* kFileName = "/speaker-state";
 }  // namespace
 
 StateStore::StateStore(io::EventLoop& loop, const obs::Logger& log, const std::string& folder,
-                       StateIdentity identity)
+                       StateIdentity identity, StateKeeper::SliceSource slices)
     : loop_(loop),
       log_(log),
       path_(folder + kFileName),
       identity_(std::move(identity)),
-      keeper_(identity_),
+      keeper_(identity_, std::move(slices)),
       saver_(loop, path_),
       timer_(loop) {}
 
@@ -44,8 +44,13 @@ void StateStore::Delete(Resource resource, const model::ObjectKey& key) {
   Schedule();
 }
 
-void StateStore::SetAnnounced(const LastAnnounced& announced) {
-  keeper_.SetAnnounced(announced);
+void StateStore::NoteSlicesChanged() {
+  keeper_.NoteSlicesChanged();
+  Schedule();
+}
+
+void StateStore::SetAnnounced(std::shared_ptr<const LastAnnounced> announced) {
+  keeper_.SetAnnounced(std::move(announced));
   Schedule();
 }
 

@@ -18,7 +18,7 @@ namespace stentor::speaker {
 class StateStore {
  public:
   StateStore(io::EventLoop& loop, const obs::Logger& log, const std::string& folder,
-             StateIdentity identity);
+             StateIdentity identity, StateKeeper::SliceSource slices);
   ~StateStore();
   StateStore(const StateStore&) = delete;
   StateStore& operator=(const StateStore&) = delete;
@@ -34,7 +34,8 @@ class StateStore {
     Schedule();
   }
   void Delete(Resource resource, const model::ObjectKey& key);
-  void SetAnnounced(const LastAnnounced& announced);
+  void NoteSlicesChanged();
+  void SetAnnounced(std::shared_ptr<const LastAnnounced> announced);
   void Complete();
 
  private:

@@ -179,11 +179,11 @@ class Reconciler {
   [[nodiscard]] std::vector<model::ServiceKey> TakeSlicesToList() { return slices_.TakeToList(); }
   void OnSlicesListed(const model::ServiceKey& service,
                       const std::vector<model::EndpointSlice>& slices);
-  /// What a saved state has to follow: Slices::TakeChanges().
-  [[nodiscard]] std::vector<std::pair<model::ObjectKey, const model::EndpointSlice*>>
-  TakeSliceChanges() {
-    return slices_.TakeChanges();
+  /// What a saved state has to follow: Slices::ForEach() and Slices::TakeChanged().
+  void ForEachSlice(const std::function<void(const model::EndpointSlice&)>& visit) const {
+    slices_.ForEach(visit);
   }
+  [[nodiscard]] bool TakeSlicesChanged() { return slices_.TakeChanged(); }
   void OnSlicesListFailed(const model::ServiceKey& service) { slices_.OnListFailed(service); }
 
   /// Whether a ServiceL2Status exists for `service`: somebody has announced it.

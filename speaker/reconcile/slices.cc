@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <tuple>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "common/kube/resource_version.h"
 
 namespace stentor::speaker {
@@ -22,28 +25,57 @@ model::ServiceKey ServiceOf(const model::EndpointSlice& slice) {
 
 }  // namespace
 
+// --- order and identity ---
+
+bool Slices::ByService::operator()(const Slice& a, const Slice& b) const {
+  return std::tie(a.object.key.name_space, a.object.service_name, a.object.key.name) <
+         std::tie(b.object.key.name_space, b.object.service_name, b.object.key.name);
+}
+
+bool Slices::ByService::operator()(const Slice& a, const SliceName& b) const {
+  return std::forward_as_tuple(a.object.key.name_space, a.object.service_name,
+                               std::string_view(a.object.key.name)) <
+         std::tie(b.service.name_space, b.service.name, b.name);
+}
+
+bool Slices::ByService::operator()(const SliceName& a, const Slice& b) const {
+  return std::tie(a.service.name_space, a.service.name, a.name) <
+         std::forward_as_tuple(b.object.key.name_space, b.object.service_name,
+                               std::string_view(b.object.key.name));
+}
+
+bool Slices::ByService::operator()(const Slice& a, const model::ServiceKey& b) const {
+  return std::tie(a.object.key.name_space, a.object.service_name) < std::tie(b.name_space, b.name);
+}
+
+bool Slices::ByService::operator()(const model::ServiceKey& a, const Slice& b) const {
+  return std::tie(a.name_space, a.name) < std::tie(b.object.key.name_space, b.object.service_name);
+}
+
+std::size_t Slices::KeyHash::operator()(const model::ObjectKey& key) const {
+  return absl::Hash<model::ObjectKey>()(key);
+}
+
 // --- what is needed ---
 
 void Slices::Want(const model::ServiceKey& service, std::optional<WallTime> created,
                   bool has_selector) {
-  const auto [it, added] = wanted_.try_emplace(service);
-  if (!added) {
+  if (!wanted_.try_emplace(service).second) {
     return;
   }
-  Wanted& wanted = it->second;
   std::vector<model::ObjectKey> found;
   for (const auto& [key, slice] : spare_) {
     if (ServiceOf(slice) == service) {
       found.push_back(slice.key);
-      Put(service, wanted, slice, false);
+      Put(slice, false);
     }
   }
   for (const model::ObjectKey& key : found) {
     DropSpare(key);
   }
-  (void)Refresh(wanted);
+  (void)Refresh(service, {});
   if (MayMissSlices(service, created, has_selector)) {
-    RequestList(service, wanted);
+    listing_[service] = {};
   }
 }
 
@@ -55,20 +87,20 @@ bool Slices::MayMissSlices(const model::ServiceKey& service, std::optional<WallT
 }
 
 void Slices::Unwant(const model::ServiceKey& service) {
-  const auto it = wanted_.find(service);
-  if (it == wanted_.end()) {
+  if (wanted_.erase(service) == 0) {
     return;
   }
-  std::map<std::string, Slice> slices = std::move(it->second.slices);
-  wanted_.erase(it);
   listing_.erase(service);
   // If it comes back, it may be younger than what it has.
   older_slices_[Mark(service)] = true;
-  for (auto& [name, slice] : slices) {
-    owners_.erase(slice.object.key);
-    changed_.insert(slice.object.key);
-    if (!slice.listed) {  // what only a list told, the watch may not know, nor ever remove
-      Keep(std::move(slice.object));
+  const auto [begin, end] = kept_.equal_range(service);
+  for (auto it = begin; it != end;) {
+    const auto slice = it++;
+    by_key_.erase(&*slice);
+    changed_ = true;
+    Slice dropped = std::move(kept_.extract(slice).value());
+    if (!dropped.listed) {  // what only a list told, the watch may not know, nor ever remove
+      Keep(std::move(dropped.object));
     }
   }
 }
@@ -81,7 +113,7 @@ bool Slices::Wants(const kube::SliceHeader& header) {
   if (!header.by_controller) {
     older_slices_[Mark(service)] = true;
   }
-  if (owners_.contains(header.key) || spare_created_.contains(header.key)) {
+  if (by_key_.contains(header.key) || spare_created_.contains(header.key)) {
     return true;  // it has changed hands, or is at hand and changed
   }
   if (header.created && (!dropped_until_ || *header.created > *dropped_until_)) {
@@ -97,27 +129,28 @@ bool Slices::Wants(const kube::SliceHeader& header) {
 std::vector<model::ServiceKey> Slices::Upsert(const model::EndpointSlice& slice) {
   const model::ServiceKey service = ServiceOf(slice);
   std::vector<model::ServiceKey> changed;
-  if (const auto owner = owners_.find(slice.key);
-      owner != owners_.end() && owner->second != service) {
+  const Slice* known = Find(slice.key);
+  if (known != nullptr && known->object.service_name != slice.service_name) {
     changed = Delete(slice.key);
+    known = nullptr;
   }
-  const auto it = wanted_.find(service);
   DropSpare(slice.key);
-  if (it == wanted_.end()) {
+  if (!wanted_.contains(service)) {
     NoteGone(slice.key);
     Keep(slice);
     return changed;
   }
-  Wanted& wanted = it->second;
-  wanted.deleted.erase(slice.key.name);
-  const auto known = wanted.slices.find(slice.key.name);
-  if (known != wanted.slices.end() && known->second.listed &&
-      known->second.object.resource_version != slice.resource_version &&
-      !kube::IsNewer(slice.resource_version, known->second.object.resource_version)) {
+  if (const auto listing = listing_.find(service); listing != listing_.end()) {
+    listing->second.deleted.erase(slice.key.name);
+  }
+  if (known != nullptr && known->listed &&
+      known->object.resource_version != slice.resource_version &&
+      !kube::IsNewer(slice.resource_version, known->object.resource_version)) {
     return changed;  // our list was ahead; the watch will get there
   }
-  Put(service, wanted, slice, false);
-  if (Refresh(wanted)) {
+  const std::vector<model::Endpoint> before = EndpointsOf(service);
+  Put(slice, false);
+  if (Refresh(service, before)) {
     changed.push_back(service);
   }
   return changed;
@@ -126,16 +159,14 @@ std::vector<model::ServiceKey> Slices::Upsert(const model::EndpointSlice& slice)
 std::vector<model::ServiceKey> Slices::Delete(const model::ObjectKey& key) {
   DropSpare(key);
   NoteGone(key);
-  const auto owner = owners_.find(key);
-  if (owner == owners_.end()) {
+  const Slice* const slice = Find(key);
+  if (slice == nullptr) {
     return {};
   }
-  const model::ServiceKey service = owner->second;
-  owners_.erase(owner);
-  changed_.insert(key);
-  Wanted& wanted = wanted_.find(service)->second;
-  wanted.slices.erase(key.name);
-  if (Refresh(wanted)) {
+  const model::ServiceKey service = ServiceOf(slice->object);
+  const std::vector<model::Endpoint> before = EndpointsOf(service);
+  Drop(kept_.find(*slice));
+  if (Refresh(service, before)) {
     return {service};
   }
   return {};
@@ -143,46 +174,36 @@ std::vector<model::ServiceKey> Slices::Delete(const model::ObjectKey& key) {
 
 // A list that is under way may still tell it.
 void Slices::NoteGone(const model::ObjectKey& key) {
-  for (const model::ServiceKey& service : listing_) {
-    Wanted& wanted = wanted_.find(service)->second;
-    if (wanted.listing != Listing::kUnderWay || service.name_space != key.name_space) {
+  for (auto& [service, listing] : listing_) {
+    if (!listing.under_way || service.name_space != key.name_space) {
       continue;
     }
-    if (wanted.deleted.size() < kMaxDeleted) {
-      wanted.deleted.insert(key.name);
+    if (listing.deleted.size() < kMaxDeleted) {
+      listing.deleted.insert(key.name);
     } else {
-      wanted.again = true;
+      listing.again = true;
     }
   }
 }
 
 void Slices::OnWatchSynced() {
-  for (auto& [service, wanted] : wanted_) {
-    const bool listed =
-        std::ranges::any_of(wanted.slices, [](const auto& entry) { return entry.second.listed; });
-    if (wanted.listing == Listing::kUnderWay) {
-      wanted.again = true;
-    } else if (listed) {
-      RequestList(service, wanted);
+  for (auto& [service, listing] : listing_) {
+    listing.again = listing.again || listing.under_way;
+  }
+  for (const Slice& slice : kept_) {
+    if (slice.listed) {
+      listing_.try_emplace(ServiceOf(slice.object));
     }
   }
 }
 
 // --- our own lists ---
 
-void Slices::RequestList(const model::ServiceKey& service, Wanted& wanted) {
-  wanted.listing = Listing::kDue;
-  wanted.again = false;
-  wanted.deleted.clear();
-  listing_.insert(service);
-}
-
 std::vector<model::ServiceKey> Slices::TakeToList() {
   std::vector<model::ServiceKey> due;
-  for (const model::ServiceKey& service : listing_) {
-    Wanted& wanted = wanted_.find(service)->second;
-    if (wanted.listing == Listing::kDue && unanswered_.insert(service).second) {
-      wanted.listing = Listing::kUnderWay;
+  for (auto& [service, listing] : listing_) {
+    if (!listing.under_way && unanswered_.insert(service).second) {
+      listing.under_way = true;
       due.push_back(service);
     }
   }
@@ -192,49 +213,47 @@ std::vector<model::ServiceKey> Slices::TakeToList() {
 bool Slices::OnListed(const model::ServiceKey& service,
                       const std::vector<model::EndpointSlice>& slices) {
   unanswered_.erase(service);
-  const auto it = wanted_.find(service);
-  if (it == wanted_.end() || it->second.listing != Listing::kUnderWay) {
+  const auto it = listing_.find(service);
+  if (it == listing_.end() || !it->second.under_way) {
     return false;
   }
-  Wanted& wanted = it->second;
-  std::set<std::string> told;
+  const std::vector<model::Endpoint> before = EndpointsOf(service);
+  Listing& listing = it->second;
+  std::set<std::string_view> told;
   for (const model::EndpointSlice& slice : slices) {
-    const auto owner = owners_.find(slice.key);
-    if (ServiceOf(slice) != service || wanted.deleted.contains(slice.key.name) ||
+    const Slice* const known = Find(slice.key);
+    if (ServiceOf(slice) != service || listing.deleted.contains(slice.key.name) ||
         spare_created_.contains(slice.key) ||
-        (owner != owners_.end() && owner->second != service)) {
+        (known != nullptr && known->object.service_name != service.name)) {
       continue;  // the watch knows better
     }
     told.insert(slice.key.name);
-    const auto known = wanted.slices.find(slice.key.name);
-    if (known == wanted.slices.end() || known->second.listed ||
-        kube::IsNewer(slice.resource_version, known->second.object.resource_version)) {
-      Put(service, wanted, slice, true);
+    if (known == nullptr || known->listed ||
+        kube::IsNewer(slice.resource_version, known->object.resource_version)) {
+      Put(slice, true);
     }
   }
-  std::erase_if(wanted.slices, [&](const auto& entry) {
-    const bool gone = entry.second.listed && !told.contains(entry.first);
-    if (gone) {
-      owners_.erase(entry.second.object.key);
-      changed_.insert(entry.second.object.key);
+  const auto [begin, end] = kept_.equal_range(service);
+  for (auto slice = begin; slice != end;) {
+    const auto next = std::next(slice);
+    if (slice->listed && !told.contains(slice->object.key.name)) {
+      Drop(slice);
     }
-    return gone;
-  });
-  if (wanted.again) {
-    RequestList(service, wanted);
+    slice = next;
+  }
+  if (listing.again) {
+    listing = {};
   } else {
-    wanted.listing = Listing::kNone;
-    wanted.deleted.clear();
-    listing_.erase(service);
+    listing_.erase(it);
   }
-  return Refresh(wanted);
+  return Refresh(service, before);
 }
 
 void Slices::OnListFailed(const model::ServiceKey& service) {
   unanswered_.erase(service);
-  const auto it = wanted_.find(service);
-  if (it != wanted_.end() && it->second.listing == Listing::kUnderWay) {
-    RequestList(service, it->second);
+  const auto it = listing_.find(service);
+  if (it != listing_.end() && it->second.under_way) {
+    it->second = {};
   }
 }
 
@@ -242,42 +261,59 @@ void Slices::OnListFailed(const model::ServiceKey& service) {
 
 const std::vector<model::Endpoint>& Slices::EndpointsOf(const model::ServiceKey& service) const {
   static const std::vector<model::Endpoint> kNone;
-  const auto it = wanted_.find(service);
-  return it == wanted_.end() ? kNone : it->second.endpoints;
+  const auto wanted = wanted_.find(service);
+  if (wanted == wanted_.end()) {
+    return kNone;
+  }
+  const auto [begin, end] = kept_.equal_range(service);
+  return begin != end && std::next(begin) == end ? begin->object.endpoints : wanted->second;
 }
 
-void Slices::Put(const model::ServiceKey& service, Wanted& wanted,
-                 const model::EndpointSlice& slice, bool listed) {
-  wanted.slices[slice.key.name] = {.object = slice, .listed = listed};
-  owners_[slice.key] = service;
-  changed_.insert(slice.key);
+const Slices::Slice* Slices::Find(const model::ObjectKey& key) const {
+  const auto it = by_key_.find(key);
+  return it == by_key_.end() ? nullptr : *it;
 }
 
-std::vector<std::pair<model::ObjectKey, const model::EndpointSlice*>> Slices::TakeChanges() {
-  std::vector<std::pair<model::ObjectKey, const model::EndpointSlice*>> changes;
-  for (const model::ObjectKey& key : std::exchange(changed_, {})) {
-    const auto owner = owners_.find(key);
-    changes.emplace_back(
-        key, owner == owners_.end()
-                 ? nullptr
-                 : &wanted_.find(owner->second)->second.slices.find(key.name)->second.object);
+void Slices::Put(const model::EndpointSlice& slice, bool listed) {
+  if (const auto known = kept_.find(SliceName{ServiceOf(slice), slice.key.name});
+      known == kept_.end()) {
+    changed_ = true;
+  } else {
+    changed_ = changed_ || known->object.endpoints != slice.endpoints ||
+               known->object.created != slice.created;
+    by_key_.erase(&*known);
+    kept_.erase(known);
   }
-  return changes;
+  by_key_.insert(&*kept_.insert({.object = slice, .listed = listed}).first);
 }
 
-bool Slices::Refresh(Wanted& wanted) {
-  std::vector<model::Endpoint> all;
-  for (const auto& [name, slice] : wanted.slices) {
-    all.insert(all.end(), slice.object.endpoints.begin(), slice.object.endpoints.end());
+void Slices::Drop(Kept::iterator slice) {
+  by_key_.erase(&*slice);
+  kept_.erase(slice);
+  changed_ = true;
+}
+
+void Slices::ForEach(const std::function<void(const model::EndpointSlice&)>& visit) const {
+  for (const Slice& slice : kept_) {
+    visit(slice.object);
   }
-  std::ranges::sort(all);
-  const auto repeated = std::ranges::unique(all);
-  all.erase(repeated.begin(), repeated.end());
-  if (all == wanted.endpoints) {
-    return false;
+}
+
+bool Slices::Refresh(const model::ServiceKey& service, const std::vector<model::Endpoint>& before) {
+  std::vector<model::Endpoint>& merged = wanted_.find(service)->second;
+  merged.clear();
+  const auto [begin, end] = kept_.equal_range(service);
+  if (begin == end || std::next(begin) == end) {
+    merged.shrink_to_fit();
+  } else {
+    for (auto slice = begin; slice != end; ++slice) {
+      merged.insert(merged.end(), slice->object.endpoints.begin(), slice->object.endpoints.end());
+    }
+    std::ranges::sort(merged);
+    const auto repeated = std::ranges::unique(merged);
+    merged.erase(repeated.begin(), repeated.end());
   }
-  wanted.endpoints = std::move(all);
-  return true;
+  return EndpointsOf(service) != before;
 }
 
 void Slices::Keep(model::EndpointSlice slice) {

@@ -19,6 +19,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -28,6 +29,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "common/base/time.h"
 #include "common/kube/codec.h"
 #include "common/model/objects.h"
@@ -80,47 +82,76 @@ class Slices {
   [[nodiscard]] const std::vector<model::Endpoint>& EndpointsOf(
       const model::ServiceKey& service) const;
 
-  /// Slices for Services that need them that are others than at the last call, and those that are
-  /// not kept any more (null). Valid until the next call that is not const.
-  [[nodiscard]] std::vector<std::pair<model::ObjectKey, const model::EndpointSlice*>> TakeChanges();
+  /// The slices that Services need.
+  void ForEach(const std::function<void(const model::EndpointSlice&)>& visit) const;
+  /// Whether they are others than at the last call, in more than their versions.
+  [[nodiscard]] bool TakeChanged() { return std::exchange(changed_, false); }
 
   /// Slices kept for Services that need them, and beside.
-  [[nodiscard]] std::size_t kept() const noexcept { return owners_.size(); }
+  [[nodiscard]] std::size_t kept() const noexcept { return kept_.size(); }
   [[nodiscard]] std::size_t spare() const noexcept { return spare_.size(); }
 
  private:
-  enum class Listing : std::uint8_t { kNone, kDue, kUnderWay };
+  // Kept for a Service that needs it.
   struct Slice {
     model::EndpointSlice object;
     bool listed = false;  // our own list told it, and not the watch since
   };
-  struct Wanted {
-    std::map<std::string, Slice> slices;     // by name
-    std::vector<model::Endpoint> endpoints;  // of all of them
-    Listing listing = Listing::kNone;
-    bool again = false;             // the answer under way is not the last word
-    std::set<std::string> deleted;  // by the watch, while a list is under way
+  struct SliceName {
+    const model::ServiceKey& service;
+    std::string_view name;
   };
+  // Those of a Service are neighbours.
+  struct ByService {
+    using is_transparent = void;
+    bool operator()(const Slice& a, const Slice& b) const;
+    bool operator()(const Slice& a, const SliceName& b) const;
+    bool operator()(const SliceName& a, const Slice& b) const;
+    bool operator()(const Slice& a, const model::ServiceKey& b) const;
+    bool operator()(const model::ServiceKey& a, const Slice& b) const;
+  };
+  using Kept = std::set<Slice, ByService>;
+  struct KeyHash {
+    using is_transparent = void;
+    std::size_t operator()(const model::ObjectKey& key) const;
+    std::size_t operator()(const Slice* slice) const { return (*this)(slice->object.key); }
+  };
+  struct KeyEqual {
+    using is_transparent = void;
+    bool operator()(const Slice* a, const Slice* b) const { return a == b; }
+    bool operator()(const Slice* a, const model::ObjectKey& b) const { return a->object.key == b; }
+  };
+  // Of one Service, by ourselves.
+  struct Listing {
+    bool under_way = false;         // or due
+    bool again = false;             // the answer under way is not the last word
+    std::set<std::string> deleted;  // by the watch, while it is under way
+  };
+  // The endpoints of all of its slices where they are several; with one, they are that one's.
+  using Merged = std::vector<model::Endpoint>;
   using SpareKey = std::pair<WallTime, model::ObjectKey>;  // the oldest first
 
   [[nodiscard]] bool MayMissSlices(const model::ServiceKey& service,
                                    std::optional<WallTime> created, bool has_selector) const;
-  void Put(const model::ServiceKey& service, Wanted& wanted, const model::EndpointSlice& slice,
-           bool listed);
-  // True where the endpoints are different now.
-  [[nodiscard]] static bool Refresh(Wanted& wanted);
+  // Null where it is not kept.
+  [[nodiscard]] const Slice* Find(const model::ObjectKey& key) const;
+  void Put(const model::EndpointSlice& slice, bool listed);
+  void Drop(Kept::iterator slice);
+  // After slices of `service` have changed, whose endpoints were `before`: true where they are
+  // different now.
+  bool Refresh(const model::ServiceKey& service, const std::vector<model::Endpoint>& before);
   void Keep(model::EndpointSlice slice);
   void DropSpare(const model::ObjectKey& key);
   void NoteGone(const model::ObjectKey& key);
-  void RequestList(const model::ServiceKey& service, Wanted& wanted);
   [[nodiscard]] static std::size_t Mark(const model::ServiceKey& service);
 
   const Limits limits_;
-  std::map<model::ServiceKey, Wanted> wanted_;
-  std::set<model::ServiceKey> listing_;                              // of those: due or under way
-  std::set<model::ServiceKey> unanswered_;                           // asked for, wanted or not
-  absl::flat_hash_map<model::ObjectKey, model::ServiceKey> owners_;  // of the slices in wanted_
-  std::set<model::ObjectKey> changed_;                               // since TakeChanges()
+  std::map<model::ServiceKey, Merged> wanted_;
+  Kept kept_;
+  absl::flat_hash_set<const Slice*, KeyHash, KeyEqual> by_key_;  // of kept_
+  std::map<model::ServiceKey, Listing> listing_;                 // those that are wanted
+  std::set<model::ServiceKey> unanswered_;                       // asked for, wanted or not
+  bool changed_ = false;                                         // since TakeChanged()
 
   std::map<SpareKey, model::EndpointSlice> spare_;
   absl::flat_hash_map<model::ObjectKey, WallTime> spare_created_;

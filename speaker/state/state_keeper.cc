@@ -14,52 +14,40 @@ constexpr std::size_t kMiB = std::size_t{1} << 20U;
 }  // namespace
 
 void StateKeeper::Upsert(const model::Service& service) {
-  Put(Resource::kServices, service.key, {.text = LineOf(service)});
-}
-
-void StateKeeper::Upsert(const model::EndpointSlice& slice) {
-  Put(Resource::kSlices, slice.key, {.text = LineOf(slice), .service = slice.service_name});
+  Put(Resource::kServices, service.key, LineOf(service));
 }
 
 void StateKeeper::Upsert(const model::Node& node) {
-  Put(Resource::kNodes, {"", node.name}, {.text = LineOf(node)});
+  Put(Resource::kNodes, {"", node.name}, LineOf(node));
 }
 
-void StateKeeper::Upsert(const model::Pod& pod) {
-  Put(Resource::kPods, pod.key, {.text = LineOf(pod)});
-}
+void StateKeeper::Upsert(const model::Pod& pod) { Put(Resource::kPods, pod.key, LineOf(pod)); }
 
 void StateKeeper::Upsert(const model::IpAddressPoolResource& pool) {
-  Put(Resource::kPools, pool.key, {.text = LineOf(pool)});
+  Put(Resource::kPools, pool.key, LineOf(pool));
 }
 
 void StateKeeper::Upsert(const model::L2AdvertisementResource& advertisement) {
-  Put(Resource::kAdvertisements, advertisement.key, {.text = LineOf(advertisement)});
+  Put(Resource::kAdvertisements, advertisement.key, LineOf(advertisement));
 }
 
 void StateKeeper::Upsert(const model::AddressPoolResource& pool) {
-  Put(Resource::kAddressPools, pool.key, {.text = LineOf(pool)});
+  Put(Resource::kAddressPools, pool.key, LineOf(pool));
 }
 
 void StateKeeper::Upsert(const model::ConfigMapEntry& entry) {
-  Put(Resource::kConfigMap, entry.key, {.text = LineOf(entry)});
+  Put(Resource::kConfigMap, entry.key, LineOf(entry));
 }
 
 void StateKeeper::Delete(Resource resource, const model::ObjectKey& key) {
-  Lines& lines = objects_[resource];
-  const auto it = lines.find(key);
-  if (it == lines.end()) {
-    return;
-  }
-  dirty_ = dirty_ || resource != Resource::kSlices || IsSaved(key, it->second);
-  lines.erase(it);
-}
-
-void StateKeeper::SetAnnounced(const LastAnnounced& announced) {
-  if (announced_ != announced) {
-    announced_ = announced;
+  if (objects_[resource].erase(key) > 0) {
     dirty_ = true;
   }
+}
+
+void StateKeeper::SetAnnounced(std::shared_ptr<const LastAnnounced> announced) {
+  dirty_ = dirty_ || *announced_ != *announced;
+  announced_ = std::move(announced);
 }
 
 std::optional<std::string> StateKeeper::Poll(TimePoint now, WallTime wall) {
@@ -105,32 +93,25 @@ std::size_t StateKeeper::size() const {
   return count;
 }
 
-void StateKeeper::Put(Resource resource, const model::ObjectKey& key, Line line) {
-  Line& held = objects_[resource][key];
+void StateKeeper::Put(Resource resource, const model::ObjectKey& key, std::string line) {
+  std::string& held = objects_[resource][key];
   if (held == line) {
     return;
   }
-  // A slice that moves to a Service that nobody knows is out of the text, too.
-  dirty_ = dirty_ || resource != Resource::kSlices || IsSaved(key, held) || IsSaved(key, line);
-  line.text.shrink_to_fit();  // there are thousands
+  line.shrink_to_fit();  // there are thousands
   held = std::move(line);
-}
-
-bool StateKeeper::IsSaved(const model::ObjectKey& slice, const Line& line) const {
-  const auto services = objects_.find(Resource::kServices);
-  return services != objects_.end() && services->second.contains({slice.name_space, line.service});
+  dirty_ = true;
 }
 
 std::string StateKeeper::Text(WallTime wall) const {
   StateText text(identity_, wall);
   for (const auto& [resource, lines] : objects_) {
     for (const auto& [key, line] : lines) {
-      if (resource != Resource::kSlices || IsSaved(key, line)) {
-        text.Add(line.text);
-      }
+      text.Add(line);
     }
   }
-  for (const auto& [service, addresses] : announced_) {
+  slices_([&text](const model::EndpointSlice& slice) { text.Add(LineOf(slice)); });
+  for (const auto& [service, addresses] : *announced_) {
     text.Add(LineOf(service, addresses));
   }
   return std::move(text).Finish();

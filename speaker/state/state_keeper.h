@@ -18,7 +18,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,11 +43,15 @@ class StateKeeper {
   static constexpr Duration kRetry = std::chrono::seconds(5);
   static constexpr Duration kMaxRetry = std::chrono::minutes(5);
 
-  explicit StateKeeper(StateIdentity identity) : identity_(std::move(identity)) {}
+  /// Calls its argument with each slice of a Service that is known. They are not kept here, since
+  /// who elects has them anyway.
+  using SliceSource = std::function<void(const std::function<void(const model::EndpointSlice&)>&)>;
+
+  StateKeeper(StateIdentity identity, SliceSource slices)
+      : identity_(std::move(identity)), slices_(std::move(slices)) {}
 
   /// An object as it is now.
   void Upsert(const model::Service& service);
-  void Upsert(const model::EndpointSlice& slice);  ///< Saved while its Service is known.
   void Upsert(const model::Node& node);
   void Upsert(const model::Pod& pod);
   void Upsert(const model::IpAddressPoolResource& pool);
@@ -54,7 +60,10 @@ class StateKeeper {
   void Upsert(const model::ConfigMapEntry& entry);  ///< One: the legacy configuration.
   /// It is gone. Nodes have no namespace.
   void Delete(Resource resource, const model::ObjectKey& key);
-  void SetAnnounced(const LastAnnounced& announced);
+  /// What `slices` shows has changed, in more than versions.
+  void NoteSlicesChanged() { dirty_ = true; }
+  /// Not null.
+  void SetAnnounced(std::shared_ptr<const LastAnnounced> announced);
 
   /// All of the above is known from the API: from now on it is worth writing. Until then what is on
   /// disk is better.
@@ -75,27 +84,22 @@ class StateKeeper {
   [[nodiscard]] std::optional<absl::Status> TakeNotice() {
     return std::exchange(notice_, std::nullopt);
   }
-  /// Objects kept.
+  /// Objects kept here.
   [[nodiscard]] std::size_t size() const;
   /// Octets of the last text.
   [[nodiscard]] std::size_t octets() const { return octets_; }
 
  private:
-  struct Line {
-    std::string text;
-    std::string service = {};  // of a slice: whose it is, by name
-    friend bool operator==(const Line&, const Line&) = default;
-  };
-  using Lines = std::map<model::ObjectKey, Line>;
+  using Lines = std::map<model::ObjectKey, std::string>;
 
-  void Put(Resource resource, const model::ObjectKey& key, Line line);
-  [[nodiscard]] bool IsSaved(const model::ObjectKey& slice, const Line& line) const;
+  void Put(Resource resource, const model::ObjectKey& key, std::string line);
   [[nodiscard]] std::string Text(WallTime wall) const;
   void Failed(TimePoint now, const absl::Status& why);
 
   const StateIdentity identity_;
+  const SliceSource slices_;
   std::map<Resource, Lines> objects_;
-  LastAnnounced announced_;
+  std::shared_ptr<const LastAnnounced> announced_ = std::make_shared<LastAnnounced>();
   bool complete_ = false;
   bool dirty_ = true;
   bool under_way_ = false;

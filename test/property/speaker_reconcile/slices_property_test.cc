@@ -124,6 +124,8 @@ class Simulation {
       endpoints.push_back({.node = "n" + std::to_string(*rc::gen::inRange(0, 9)),
                            .can_serve = *rc::gen::arbitrary<bool>()});
     }
+    std::ranges::sort(endpoints);
+    endpoints.erase(std::ranges::unique(endpoints).begin(), endpoints.end());
     return endpoints;
   }
 

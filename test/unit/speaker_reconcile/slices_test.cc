@@ -99,36 +99,58 @@ TEST_CASE("Slices that nobody needs leave nothing behind but the youngest", "[sl
 }
 
 TEST_CASE("A saved state follows the slices that are needed, and no others", "[slices]") {
-  // What TakeChanges() says: the name of each slice, with a minus where it is not kept any more.
-  const auto changes = [](Slices& slices) {
-    std::vector<std::string> names;
-    for (const auto& [key, slice] : slices.TakeChanges()) {
-      CHECK((slice == nullptr || slice->key == key));
-      names.push_back((slice == nullptr ? "-" : "") + key.name);
-    }
-    return names;
-  };
   using Names = std::vector<std::string>;
+  const auto names = [](const Slices& slices) {
+    Names found;
+    slices.ForEach(
+        [&found](const model::EndpointSlice& slice) { found.push_back(slice.key.name); });
+    return found;
+  };
   Slices slices;
   (void)Deliver(slices, Slice("other", At(1)));
   (void)Deliver(slices, Slice("web", At(2)));
-  CHECK(changes(slices).empty());
+  CHECK_FALSE(slices.TakeChanged());
+  CHECK(names(slices).empty());
 
   slices.Want(kKey, At(0), true);
-  CHECK(changes(slices) == Names{"web-abc"});
-  CHECK(changes(slices).empty());
+  CHECK(slices.TakeChanged());
+  CHECK_FALSE(slices.TakeChanged());
+  CHECK(names(slices) == Names{"web-abc"});
   SECTION("one that is deleted") {
     (void)slices.Delete({"default", "web-abc"});
-    CHECK(changes(slices) == Names{"-web-abc"});
+    CHECK(slices.TakeChanged());
+    CHECK(names(slices).empty());
   }
-  SECTION("one that comes back at once is as it is") {
+  SECTION("one that comes back at once") {
     (void)slices.Delete({"default", "web-abc"});
     (void)Deliver(slices, Slice("web", At(3)));
-    CHECK(changes(slices) == Names{"web-abc"});
+    CHECK(slices.TakeChanged());
+    CHECK(names(slices) == Names{"web-abc"});
   }
   SECTION("all, where the Service needs them no more") {
     slices.Unwant(kKey);
-    CHECK(changes(slices) == Names{"-web-abc"});
+    CHECK(slices.TakeChanged());
+    CHECK(names(slices).empty());
+  }
+  SECTION("an endpoint") {
+    auto slice = Slice("web", At(2));
+    slice.endpoints.push_back({.node = "z", .can_serve = true});
+    CHECK(Deliver(slices, slice));
+    CHECK(slices.TakeChanged());
+  }
+  SECTION("another's now") {
+    auto slice = Slice("web", At(2));
+    slice.service_name = "other";
+    CHECK(Deliver(slices, slice));
+    CHECK(slices.TakeChanged());
+    CHECK(names(slices).empty());
+  }
+  SECTION("not a version") {
+    auto slice = Slice("web", At(2));
+    slice.resource_version += "9";
+    CHECK(Deliver(slices, slice));
+    CHECK_FALSE(slices.TakeChanged());
+    CHECK(names(slices) == Names{"web-abc"});
   }
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "speaker/state/state_keeper.h"
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "test/support/catch.h"
 #include "test/unit/speaker_state/examples.h"
@@ -14,6 +17,14 @@ using namespace std::chrono_literals;
 
 constexpr TimePoint kStart{std::chrono::hours(1)};
 
+StateKeeper::SliceSource SourceOf(const std::vector<model::EndpointSlice>& slices) {
+  return [&slices](const auto& visit) { std::ranges::for_each(slices, visit); };
+}
+
+StateKeeper::SliceSource NoSlices() {
+  return [](const auto&) {};
+}
+
 void Fill(StateKeeper& keeper, const SavedState& state) {
   const auto upsert = [&keeper](const auto& objects) {
     for (const auto& object : objects) {
@@ -21,7 +32,6 @@ void Fill(StateKeeper& keeper, const SavedState& state) {
     }
   };
   upsert(state.services);
-  upsert(state.slices);
   upsert(state.nodes);
   upsert(state.pods);
   upsert(state.pools);
@@ -30,18 +40,19 @@ void Fill(StateKeeper& keeper, const SavedState& state) {
   if (state.config_map) {
     keeper.Upsert(*state.config_map);
   }
-  keeper.SetAnnounced(state.announced);
+  keeper.SetAnnounced(std::make_shared<LastAnnounced>(state.announced));
 }
 
 // One that has written what it had.
 struct Written {
-  explicit Written(const SavedState& state = ExampleState()) {
+  explicit Written(const SavedState& state = ExampleState()) : slices(state.slices) {
     Fill(keeper, state);
     keeper.Complete();
     REQUIRE(keeper.Poll(kStart, kSaved));
     keeper.OnWritten(kStart, absl::OkStatus());
   }
-  StateKeeper keeper{kIdentity};
+  std::vector<model::EndpointSlice> slices;
+  StateKeeper keeper{kIdentity, SourceOf(slices)};
 };
 
 SavedState Read(const std::string& text) {
@@ -53,8 +64,9 @@ SavedState Read(const std::string& text) {
 }  // namespace
 
 TEST_CASE("Nothing is written before everything is known, then at once", "[state]") {
-  StateKeeper keeper(kIdentity);
-  Fill(keeper, ExampleState());
+  SavedState expected = ExampleState();
+  StateKeeper keeper(kIdentity, SourceOf(expected.slices));
+  Fill(keeper, expected);
   CHECK_FALSE(keeper.NextDeadline());
   CHECK_FALSE(keeper.Poll(kStart + 1h, kSaved));
   keeper.Complete();
@@ -63,9 +75,7 @@ TEST_CASE("Nothing is written before everything is known, then at once", "[state
   const auto bytes = keeper.Poll(kStart, kSaved);
   REQUIRE(bytes);
   CHECK(keeper.octets() == bytes->size());
-  SavedState expected = ExampleState();
   std::ranges::sort(expected.services, {}, &model::Service::key);
-  expected.slices.pop_back();  // of a Service that is not known
   CHECK(Read(*bytes) == expected);
 }
 
@@ -92,13 +102,6 @@ TEST_CASE("What is worth a write", "[state]") {
          k.Upsert(service);
        },
        false},
-      {"the version of a slice",
-       [](StateKeeper& k) {
-         model::EndpointSlice slice = ExampleSlice();
-         slice.resource_version = "99";
-         k.Upsert(slice);
-       },
-       false},
       {"a label of a Service",
        [](StateKeeper& k) {
          model::Service service = ExampleService();
@@ -106,25 +109,7 @@ TEST_CASE("What is worth a write", "[state]") {
          k.Upsert(service);
        },
        true},
-      {"an endpoint",
-       [](StateKeeper& k) {
-         model::EndpointSlice slice = ExampleSlice();
-         slice.endpoints.pop_back();
-         k.Upsert(slice);
-       },
-       true},
-      {"a slice of nobody", [](StateKeeper& k) { k.Upsert(ExampleSlice("nobody")); }, false},
-      {"a slice of nobody goes",
-       [](StateKeeper& k) { k.Delete(Resource::kSlices, {"default", "endpoints/dns"}); }, false},
-      {"a slice goes", [](StateKeeper& k) { k.Delete(Resource::kSlices, {"default", "web-x"}); },
-       true},
-      {"a slice becomes another's",
-       [](StateKeeper& k) {
-         model::EndpointSlice slice = ExampleSlice();
-         slice.service_name = "nobody";
-         k.Upsert(slice);
-       },
-       true},
+      {"a slice", [](StateKeeper& k) { k.NoteSlicesChanged(); }, true},
       {"a Service goes", [](StateKeeper& k) { k.Delete(Resource::kServices, {"default", "web"}); },
        true},
       {"a Service that is not known goes",
@@ -134,7 +119,8 @@ TEST_CASE("What is worth a write", "[state]") {
       {"a pool goes", [](StateKeeper& k) { k.Delete(Resource::kPools, {"ns", "first"}); }, true},
       {"the ConfigMap goes",
        [](StateKeeper& k) { k.Delete(Resource::kConfigMap, {"ns", "config"}); }, true},
-      {"what is announced", [](StateKeeper& k) { k.SetAnnounced({}); }, true},
+      {"what is announced",
+       [](StateKeeper& k) { k.SetAnnounced(std::make_shared<LastAnnounced>()); }, true},
   }));
   DYNAMIC_SECTION(c.name) {
     Written w;
@@ -143,13 +129,13 @@ TEST_CASE("What is worth a write", "[state]") {
   }
 }
 
-TEST_CASE("A slice is saved as soon as its Service is known", "[state]") {
+TEST_CASE("Slices are saved as they are when it is written", "[state]") {
   Written w;
-  model::Service dns;
-  dns.key = {"default", "dns"};
-  w.keeper.Upsert(dns);
-  const SavedState state = Read(*w.keeper.Poll(kStart + 1h, kSaved));
-  CHECK(state.slices.size() == 2);
+  w.slices[0].endpoints.clear();
+  w.keeper.NoteSlicesChanged();
+  SavedState expected = ExampleState();
+  expected.slices[0].endpoints.clear();
+  CHECK(Read(*w.keeper.Poll(kStart + 1h, kSaved)).slices == expected.slices);
 }
 
 TEST_CASE("At most one write a second, the last one true", "[state]") {
@@ -183,7 +169,7 @@ TEST_CASE("A large state is written less often", "[state]") {
 }
 
 TEST_CASE("While a write is under way, another waits", "[state]") {
-  StateKeeper keeper(kIdentity);
+  StateKeeper keeper(kIdentity, NoSlices());
   keeper.Complete();
   REQUIRE(keeper.Poll(kStart, kSaved));
   keeper.Upsert(model::Node{.name = "n1"});
@@ -196,7 +182,7 @@ TEST_CASE("While a write is under way, another waits", "[state]") {
 }
 
 TEST_CASE("The disk is full: told once, tried less and less often", "[state]") {
-  StateKeeper keeper(kIdentity);
+  StateKeeper keeper(kIdentity, NoSlices());
   keeper.Complete();
   TimePoint now = kStart;
   int attempts = 0;
@@ -229,7 +215,7 @@ TEST_CASE("The disk is full: told once, tried less and less often", "[state]") {
 }
 
 TEST_CASE("A state that is too long is not written", "[state]") {
-  StateKeeper keeper(kIdentity);
+  StateKeeper keeper(kIdentity, NoSlices());
   keeper.Complete();
   for (int i = 0; i < 24; ++i) {
     keeper.Upsert(model::Node{.name = std::to_string(i),
@@ -248,7 +234,7 @@ TEST_CASE("A state that is too long is not written", "[state]") {
 }
 
 TEST_CASE("Objects of one name are told apart by namespace and kind", "[state]") {
-  StateKeeper keeper(kIdentity);
+  StateKeeper keeper(kIdentity, NoSlices());
   keeper.Complete();
   model::Service service;
   service.key = {"a", "same"};
