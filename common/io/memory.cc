@@ -4,50 +4,64 @@
 #include <malloc.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <fstream>
+#include <istream>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace stentor::io {
 namespace {
 
 constexpr int kLargeBlock = 128 * 1024;
 
-// One mapping, as proc_pid_smaps(5) has it.
 struct Mapping {
-  std::uintptr_t begin = 0;
-  std::uintptr_t end = 0;
+  FileMapping place;        // inode 0: of no file
   std::string permissions;  // "r-xp"
-  std::uint64_t inode = 0;  // 0: of no file
 };
 
 // "55d0c8a00000-55d0c8bd2000 r--p 00000000 fe:00 4242   /usr/bin/it"; nothing for other lines.
 std::optional<Mapping> ParseMapping(const std::string& line) {
   Mapping mapping;
   const char* const end = line.data() + line.size();
-  const auto first = std::from_chars(line.data(), end, mapping.begin, 16);
+  const auto first = std::from_chars(line.data(), end, mapping.place.begin, 16);
   if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') {
     return std::nullopt;
   }
-  const auto second = std::from_chars(first.ptr + 1, end, mapping.end, 16);
+  const auto second = std::from_chars(first.ptr + 1, end, mapping.place.end, 16);
   if (second.ec != std::errc() || second.ptr == end || *second.ptr != ' ') {
     return std::nullopt;
   }
   std::istringstream rest(std::string(second.ptr, end));
   std::string offset;
   std::string device;
-  rest >> mapping.permissions >> offset >> device >> mapping.inode;
+  rest >> mapping.permissions >> offset >> device >> mapping.place.inode;
   return mapping;
 }
 
-// Private, of a file, and not to be written.
-bool MayRelease(const Mapping& mapping) {
-  return mapping.inode != 0 && mapping.permissions.find('w') == std::string::npos &&
+bool MayBeClean(const Mapping& mapping) {
+  return mapping.place.inode != 0 && mapping.permissions.find('w') == std::string::npos &&
          mapping.permissions.ends_with('p');
+}
+
+// Whether `line` is the field of this name ("Swap:"), and says that there is none.
+bool SaysNone(const std::string& line, std::string_view field) {
+  if (!line.starts_with(field)) {
+    return false;
+  }
+  std::istringstream rest(line.substr(field.size()));
+  std::uint64_t kilobytes = 1;
+  return rest >> kilobytes && kilobytes == 0;
+}
+
+std::vector<FileMapping> OwnMappings() {
+  std::ifstream smaps("/proc/self/smaps");
+  return CleanFileMappings(smaps);
 }
 
 }  // namespace
@@ -59,36 +73,50 @@ void GiveMemoryBack() {
   mallopt(M_ARENA_MAX, 1);
 }
 
-void ReleaseIdleMemory() {
-  malloc_trim(0);
-  std::ifstream smaps("/proc/self/smaps");
+std::vector<FileMapping> CleanFileMappings(std::istream& smaps) {
+  std::vector<FileMapping> clean;
   std::optional<Mapping> mapping;
+  bool none_in_memory = false;
   for (std::string line; std::getline(smaps, line);) {
     if (auto next = ParseMapping(line)) {
       mapping = std::move(next);
-    } else if (std::string_view(line).starts_with("Anonymous:") && mapping &&
-               MayRelease(*mapping)) {
-      // A page that somebody has written (a relocation, a probe, a debugger's breakpoint) is no
-      // file's any more, and would be lost: the mapping stays as it is.
-      std::istringstream field(line.substr(line.find(':') + 1));
-      std::uint64_t anonymous = 1;
-      field >> anonymous;
-      if (anonymous == 0) {
-        // NOLINTNEXTLINE(performance-no-int-to-ptr): an address that the kernel has told
-        (void)madvise(reinterpret_cast<void*>(mapping->begin), mapping->end - mapping->begin,
-                      MADV_DONTNEED);
-      }
+      none_in_memory = false;
+    } else if (mapping && SaysNone(line, "Anonymous:")) {
+      // A page that somebody has written (a relocation, a probe, a debugger's breakpoint) is
+      // anonymous, until it is swapped out.
+      none_in_memory = true;
+    } else if (mapping && SaysNone(line, "Swap:") && none_in_memory && MayBeClean(*mapping)) {
+      clean.push_back(mapping->place);
       mapping.reset();
     }
   }
+  return clean;
 }
 
-MemoryKeeper::MemoryKeeper(EventLoop& loop) : timer_(loop) { ReleaseAfter(kFirst); }
+IdleMemory::IdleMemory() : seen_(OwnMappings()) {}
+
+void IdleMemory::Release() {
+  malloc_trim(0);
+  std::vector<FileMapping> clean = OwnMappings();
+  for (const FileMapping& mapping : clean) {
+    if (std::ranges::find(seen_, mapping) != seen_.end()) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): an address that the kernel has told
+      (void)madvise(reinterpret_cast<void*>(mapping.begin), mapping.end - mapping.begin,
+                    MADV_DONTNEED);
+    }
+  }
+  seen_ = std::move(clean);
+}
+
+MemoryKeeper::MemoryKeeper(EventLoop& loop, Duration first, Duration again)
+    : again_(again), timer_(loop) {
+  ReleaseAfter(first);
+}
 
 void MemoryKeeper::ReleaseAfter(Duration delay) {
   timer_.ArmAfter(delay, [this] {
-    ReleaseIdleMemory();
-    ReleaseAfter(kAgain);
+    memory_.Release();
+    ReleaseAfter(again_);
   });
 }
 
