@@ -357,8 +357,9 @@ ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::Add(const std::string& nam
   it->second.service = &entry->first;
   it->second.made_here = name == entry->second.tenure.new_name;
   auto& objects = entry->second.objects;
-  objects.insert(std::ranges::lower_bound(objects, name, {},
-                                          [](const Object* object) { return *object->name; }),
+  objects.insert(std::ranges::lower_bound(
+                     objects, name, {},
+                     [](const Object* object) -> const std::string& { return *object->name; }),
                  &it->second);
   return &it->second;
 }

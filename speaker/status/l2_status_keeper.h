@@ -195,7 +195,9 @@ class ServiceL2StatusKeeper {
                                             const Object* own) const;
   [[nodiscard]] std::optional<Step> DeletionStep(const Entry& entry, const Object* own) const;
   [[nodiscard]] const Object* OwnObject(const model::ServiceKey& service, const Entry& entry) const;
-  [[nodiscard]] L2StatusContent ContentOf(const Object& object) const;
+  // What the status of the object says; empty for others'.
+  [[nodiscard]] bool Says(const Object& object, const L2StatusContent& content) const;
+  [[nodiscard]] bool MayBecome(const Object& object, const L2StatusContent& wanted) const;
   [[nodiscard]] bool IsOurs(const Object& object) const;
   [[nodiscard]] bool MetadataMatches(const Object& object) const;
   [[nodiscard]] kube::Request RequestFor(const Step& step, const model::ServiceKey& service,

@@ -11,13 +11,8 @@
 namespace stentor::speaker {
 namespace {
 
-bool MayBecome(const L2StatusContent& seen, const L2StatusContent& wanted) {
-  const auto open_or_equal = [](const std::string& is, const std::string& should) {
-    return is.empty() || is == should;
-  };
-  return open_or_equal(seen.node, wanted.node) &&
-         open_or_equal(seen.service.name, wanted.service.name) &&
-         open_or_equal(seen.service.name_space, wanted.service.name_space);
+bool OpenOrEqual(const std::string& is, const std::string& should) {
+  return is.empty() || is == should;
 }
 
 }  // namespace
@@ -60,7 +55,7 @@ std::optional<ServiceL2StatusKeeper::Step> ServiceL2StatusKeeper::OwnStep(
                 .restores = tenure.created,
                 .object = own};
   }
-  if (ContentOf(*own) != L2StatusContent{service, options_.node, *entry.wanted}) {
+  if (!Says(*own, {service, options_.node, *entry.wanted})) {
     const bool restores = tenure.written == entry.wanted;
     return Step{.verb = Verb::kStatus,
                 .due = when(&Paces::statuses, restores),
@@ -112,20 +107,34 @@ const ServiceL2StatusKeeper::Object* ServiceL2StatusKeeper::OwnObject(
     if (!IsOurs(*object) || object->deleted || object->deleting) {
       continue;
     }
-    const L2StatusContent content = ContentOf(*object);
-    if (MayBecome(content, wanted) &&
-        (own == nullptr || (content == wanted && ContentOf(*own) != wanted))) {
+    if (MayBecome(*object, wanted) &&
+        (own == nullptr || (Says(*object, wanted) && !Says(*own, wanted)))) {
       own = object;
     }
   }
   return own;
 }
 
-L2StatusContent ServiceL2StatusKeeper::ContentOf(const Object& object) const {
+bool ServiceL2StatusKeeper::Says(const Object& object, const L2StatusContent& content) const {
   if (object.told) {
-    return {*object.service, options_.node, object.interfaces};
+    return *object.service == content.service && options_.node == content.node &&
+           object.interfaces == content.interfaces;
   }
-  return object.odd ? object.odd->content : L2StatusContent();
+  return object.odd && object.odd->content == content;
+}
+
+// What is set can't be changed.
+bool ServiceL2StatusKeeper::MayBecome(const Object& object, const L2StatusContent& wanted) const {
+  if (object.told) {
+    return *object.service == wanted.service && options_.node == wanted.node;
+  }
+  if (!object.odd) {
+    return true;
+  }
+  const L2StatusContent& seen = object.odd->content;
+  return OpenOrEqual(seen.node, wanted.node) &&
+         OpenOrEqual(seen.service.name, wanted.service.name) &&
+         OpenOrEqual(seen.service.name_space, wanted.service.name_space);
 }
 
 bool ServiceL2StatusKeeper::IsOurs(const Object& object) const {
