@@ -361,7 +361,7 @@ void SpeakerApp::ShowAnnounced() {
   shown_revision_ = reconciler_.revision();
   ServiceInterfaces with_interfaces;
   auto with_addresses = std::make_shared<LastAnnounced>();
-  absl::flat_hash_set<std::size_t> told;
+  absl::flat_hash_map<std::size_t, std::size_t> told;
   for (const AnnouncedService& service : reconciler_.AnnouncedServices()) {
     std::vector<net::IpAddress> addresses;
     for (const net::IpAddress& address : service.addresses) {
@@ -369,15 +369,17 @@ void SpeakerApp::ShowAnnounced() {
         addresses.push_back(address);
       }
     }
-    const std::size_t what = absl::HashOf(service.service, service.uid, service.addresses);
-    const bool was_told = told_.contains(what);
-    if (was_told || !addresses.empty()) {
-      told.insert(what);
+    const std::size_t who = absl::HashOf(service.service, service.uid);
+    const auto before = told_.find(who);
+    if (before != told_.end()) {
+      told.insert(*before);
     }
     if (addresses.empty()) {
       continue;
     }
-    if (!was_told) {
+    const std::size_t what = absl::HashOf(service.addresses);
+    if (before == told_.end() || before->second != what) {
+      told[who] = what;
       Announcing(service, addresses);
     }
     with_interfaces[service.service] =

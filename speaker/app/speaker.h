@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "common/io/context.h"
 #include "common/io/http_probe.h"
@@ -113,10 +113,10 @@ class SpeakerApp {
   // Of each Service that has been shown as announced: the addresses.
   std::shared_ptr<const LastAnnounced> shown_ = std::make_shared<LastAnnounced>();
   std::optional<std::uint64_t> shown_conflicts_;  // Announcer::conflict_revision()
-  // Of each Service that this node has won and announced at some time since: a hash of what it was
-  // told with. That an address is withheld and released again is told as a conflict, and bounded
-  // there.
-  absl::flat_hash_set<std::size_t> told_;
+  // Of each Service (hash of its name and uid) that this node has won, and announced at some time
+  // since: with which addresses (a hash) it was told last. That an address is withheld and released
+  // again is told as a conflict, and bounded there.
+  absl::flat_hash_map<std::size_t, std::size_t> told_;
   io::Timer health_timer_;
   io::Timer stop_timer_;
   io::Timer reconcile_timer_;  // Reconciler::NextDeadline()
