@@ -265,8 +265,11 @@ const std::vector<model::Endpoint>& Slices::EndpointsOf(const model::ServiceKey&
   if (wanted == wanted_.end()) {
     return kNone;
   }
-  const auto [begin, end] = kept_.equal_range(service);
-  return begin != end && std::next(begin) == end ? begin->object.endpoints : wanted->second;
+  if (!wanted->second.empty()) {
+    return wanted->second;
+  }
+  const auto only = kept_.lower_bound(service);
+  return only != kept_.end() && ServiceOf(only->object) == service ? only->object.endpoints : kNone;
 }
 
 const Slices::Slice* Slices::Find(const model::ObjectKey& key) const {
@@ -303,9 +306,7 @@ bool Slices::Refresh(const model::ServiceKey& service, const std::vector<model::
   std::vector<model::Endpoint>& merged = wanted_.find(service)->second;
   merged.clear();
   const auto [begin, end] = kept_.equal_range(service);
-  if (begin == end || std::next(begin) == end) {
-    merged.shrink_to_fit();
-  } else {
+  if (begin != end && std::next(begin) != end) {
     for (auto slice = begin; slice != end; ++slice) {
       merged.insert(merged.end(), slice->object.endpoints.begin(), slice->object.endpoints.end());
     }
@@ -313,6 +314,7 @@ bool Slices::Refresh(const model::ServiceKey& service, const std::vector<model::
     const auto repeated = std::ranges::unique(merged);
     merged.erase(repeated.begin(), repeated.end());
   }
+  merged.shrink_to_fit();
   return EndpointsOf(service) != before;
 }
 

@@ -46,6 +46,7 @@ class Slices {
   };
   Slices() : Slices(Limits{}) {}
   explicit Slices(Limits limits) : limits_(limits) {}
+  Slices(Slices&&) = default;  // not to be copied: it points into itself
 
   /// The slices of `service` are needed from now on.
   void Want(const model::ServiceKey& service, std::optional<WallTime> created, bool has_selector);
@@ -59,8 +60,9 @@ class Slices {
   /// Where not, this call has taken note of all that is worth it.
   [[nodiscard]] bool Wants(const kube::SliceHeader& header);
 
-  /// From the watch: new or changed; after Wants(). Returns the Services (two, where a slice
-  /// changes hands) whose endpoints are different now.
+  /// From the watch: new or changed; after Wants(). Its endpoints are sorted, and alike ones once,
+  /// here as in OnListed(). Returns the Services (two, where a slice changes hands) whose endpoints
+  /// are different now.
   std::vector<model::ServiceKey> Upsert(const model::EndpointSlice& slice);
   /// From the watch: gone.
   std::vector<model::ServiceKey> Delete(const model::ObjectKey& key);

@@ -124,14 +124,13 @@ std::string LineOf(const model::Service& service) {
 }
 
 std::string LineOf(const model::EndpointSlice& slice) {
-  const model::EndpointSlice trimmed = Trimmed(slice);
   std::string line;
   JsonText json(&line);
-  BeginObject(json, "EndpointSlice", trimmed.key);
-  WriteCreated(json, trimmed.created);
-  json.Name("labels").Begin().Name("kubernetes.io/service-name").Text(trimmed.service_name).End();
+  BeginObject(json, "EndpointSlice", slice.key);
+  WriteCreated(json, slice.created);
+  json.Name("labels").Begin().Name("kubernetes.io/service-name").Text(slice.service_name).End();
   json.End().Name("endpoints").BeginList();
-  for (const model::Endpoint& endpoint : trimmed.endpoints) {
+  for (const model::Endpoint& endpoint : slice.endpoints) {
     json.Begin();
     WriteText(json, "nodeName", endpoint.node);
     json.Name("conditions").Begin().Name("ready").Bool(endpoint.can_serve).End().End();

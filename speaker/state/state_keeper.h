@@ -5,16 +5,16 @@
 /// Keeps what is to be saved, and says when. Pure: objects come in as the API shows them; bytes
 /// come out, which the shell writes (to another file, then renamed) wherever they are to be.
 ///
-///   StateKeeper keeper({cluster, node});
-///   keeper.Upsert(service) / keeper.DeleteService(key) ...   // beside Reconciler::Upsert… and so
-///   on keeper.SetAnnounced(announced); keeper.Complete();                                       //
-///   everything has been read once if (auto bytes = keeper.Poll(now, wall)) {               //
-///   after inputs, and at NextDeadline()
-///     keeper.OnWritten(now, WriteFileAtomically(path, *bytes));
-///   }
+///   StateKeeper keeper({cluster, node}, [](auto& visit) { ... visit each slice ... });
+///   keeper.Upsert(service) / keeper.Delete(resource, key) / keeper.NoteSlicesChanged() ...
+///   keeper.SetAnnounced(announced);
+///   keeper.Complete();                                // everything has been read once
+///   if (auto bytes = keeper.Poll(now, wall)) { ... }  // after inputs, and at NextDeadline()
+///   keeper.OnWritten(now, outcome);                   // of writing these bytes
 ///
-/// Each object is kept as the line that is saved of it: what changes nothing there (a node's
-/// heartbeat) writes nothing. Memory: about 300 octets an object, while the state is saved at all.
+/// Each object but a slice is kept as the line that is saved of it: what changes nothing there (a
+/// node's heartbeat) writes nothing. Memory: about 300 octets an object, while the state is saved
+/// at all.
 
 #include <chrono>
 #include <cstddef>

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
+#include <memory>
 #include <set>
 #include <string_view>
 
@@ -36,9 +38,16 @@ void Feed(StateKeeper& keeper, const std::vector<Object>& objects) {
 }
 
 void FeedAll(const SavedState& state) {
-  StateKeeper keeper(kIdentity);
+  std::map<model::ObjectKey, model::EndpointSlice> slices;  // a text may have one twice
+  for (const model::EndpointSlice& slice : state.slices) {
+    slices[slice.key] = slice;
+  }
+  StateKeeper keeper(kIdentity, [&slices](const auto& visit) {
+    for (const auto& [key, slice] : slices) {
+      visit(slice);
+    }
+  });
   Feed(keeper, state.services);
-  Feed(keeper, state.slices);
   Feed(keeper, state.nodes);
   Feed(keeper, state.pods);
   Feed(keeper, state.pools);
@@ -47,12 +56,12 @@ void FeedAll(const SavedState& state) {
   if (state.config_map) {
     keeper.Upsert(*state.config_map);
   }
-  keeper.SetAnnounced(state.announced);
+  keeper.SetAnnounced(std::make_shared<LastAnnounced>(state.announced));
   keeper.Complete();
   const auto bytes = keeper.Poll(TimePoint(), state.saved);
   Demand(bytes && Decode(*bytes, kIdentity).ok());
   Seeds seeds(state);
-  Demand(seeds.unconfirmed() == keeper.size());
+  Demand(seeds.unconfirmed() == keeper.size() + slices.size());
 }
 
 }  // namespace

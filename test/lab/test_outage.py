@@ -55,6 +55,23 @@ def test_what_the_api_said_is_on_disk(story):
         assert story.events(node, "savedStateUsed") == []
 
 
+def test_a_change_of_endpoints_alone_is_saved(story):
+    node = story.order[0]
+    slice_of = lambda ready: json.dumps({  # noqa: E731
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": "made-by-hand", "labels": {"kubernetes.io/service-name": SERVICE}},
+        "endpoints": [{"addresses": ["192.0.2.77"], "nodeName": "node-of-nobody", "conditions": {"ready": ready}}],
+        "ports": []})
+    saved_slice = lambda: [line for line in story.saved(node).splitlines() if "made-by-hand" in line]  # noqa: E731
+    for ready in (True, False):
+        story.lab.apply(slice_of(ready))
+        word = f'"ready":{json.dumps(ready)}'
+        wait_for(lambda word=word: any("node-of-nobody" in line and word in line for line in saved_slice()), SOON,
+                 lambda word=word: f"the saved slice has {word}; it is {saved_slice()}")
+    story.lab.kubectl("delete", "endpointslice", "made-by-hand")
+    wait_for(lambda: not saved_slice(), SOON, "it is not saved any more")
+
+
 def test_a_state_that_changes_nothing_is_not_written_again(story):
     node = story.order[0]
     before = (story.state_folder(node) / "speaker-state").stat()

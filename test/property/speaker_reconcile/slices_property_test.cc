@@ -85,7 +85,16 @@ class Simulation {
       RC_ASSERT((slices.EndpointsOf(key) == expected));
     }
     RC_ASSERT(slices.kept() == kept);
+    RC_ASSERT(Shown().size() == kept);
     RC_ASSERT(slices.spare() <= kLimits.slices);
+  }
+
+  // What is shown without notice, nobody would save.
+  void CheckNotice() {
+    std::map<model::ObjectKey, model::EndpointSlice> shown = Shown();
+    const bool noticed = slices.TakeChanged();
+    RC_ASSERT(noticed || shown == shown_);
+    shown_ = std::move(shown);
   }
 
  private:
@@ -112,6 +121,16 @@ class Simulation {
     model::ServiceKey service;
     std::optional<std::vector<model::EndpointSlice>> answer;
   };
+
+  // By key, without versions.
+  std::map<model::ObjectKey, model::EndpointSlice> Shown() const {
+    std::map<model::ObjectKey, model::EndpointSlice> shown;
+    slices.ForEach([&shown](const model::EndpointSlice& slice) {
+      model::EndpointSlice& copy = shown[slice.key] = slice;
+      copy.resource_version.clear();
+    });
+    return shown;
+  }
 
   static std::string AnyName() { return "s" + std::to_string(*rc::gen::inRange(0, 6)); }
 
@@ -342,6 +361,7 @@ class Simulation {
   std::deque<SliceEvent> slice_events_;
   std::map<model::ObjectKey, std::string> delivered_;  // versions, as the reflector keeps them
   std::vector<List> lists_;
+  std::map<model::ObjectKey, model::EndpointSlice> shown_;  // at the last CheckNotice()
 };
 
 }  // namespace
@@ -352,8 +372,10 @@ TEST_CASE("However the watches and lists overtake each other, the endpoints are 
     Simulation simulation;
     for (int i = *rc::gen::inRange(20, 200); i > 0; --i) {
       simulation.Step();
+      simulation.CheckNotice();
     }
     simulation.Drain();
+    simulation.CheckNotice();
     simulation.Check();
   }));
 }
