@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -64,6 +65,15 @@ std::vector<FileMapping> OwnMappings() {
   return CleanFileMappings(smaps);
 }
 
+// 0 where the kernel does not tell.
+std::uint64_t ResidentOctets() {
+  std::ifstream statm("/proc/self/statm");  // in pages, the second is what is resident
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
 
 void GiveMemoryBack() {
@@ -108,16 +118,29 @@ void IdleMemory::Release() {
   seen_ = std::move(clean);
 }
 
-MemoryKeeper::MemoryKeeper(EventLoop& loop, Duration first, Duration again)
-    : again_(again), timer_(loop) {
-  ReleaseAfter(first);
+bool ReleasePolicy::IsDue(TimePoint now, std::uint64_t resident) {
+  const std::uint64_t former = std::exchange(former_, resident);
+  const bool rests = resident <= former;
+  return now >= due_ || (released_ && rests && resident >= *released_ + limits_.growth);
 }
 
-void MemoryKeeper::ReleaseAfter(Duration delay) {
-  timer_.ArmAfter(delay, [this] {
+void ReleasePolicy::NoteReleased(TimePoint now, std::uint64_t resident) {
+  released_ = resident;
+  former_ = resident;
+  due_ = now + limits_.latest;
+}
+
+MemoryKeeper::MemoryKeeper(EventLoop& loop, const ReleasePolicy::Limits& limits, Duration look)
+    : loop_(loop), look_(look), policy_(loop.Now(), limits), timer_(loop) {
+  timer_.ArmAfter(look_, [this] { Look(); });
+}
+
+void MemoryKeeper::Look() {
+  if (policy_.IsDue(loop_.Now(), ResidentOctets())) {
     memory_.Release();
-    ReleaseAfter(again_);
-  });
+    policy_.NoteReleased(loop_.Now(), ResidentOctets());
+  }
+  timer_.ArmAfter(look_, [this] { Look(); });
 }
 
 }  // namespace stentor::io

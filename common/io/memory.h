@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <vector>
 
 #include "common/base/time.h"
@@ -48,20 +49,47 @@ class IdleMemory {
   std::vector<FileMapping> seen_;
 };
 
-/// Does so when the start of most programs is over, and then every minute: after a burst of work
-/// its connections stay open for a while, and their memory is free only when they are closed.
-class MemoryKeeper {
+/// When idle memory is to be given back: after the start; when work that made much of it resident
+/// is over, such as a connection with its handshake; and now and then, since memory that is free
+/// among what is not shows in no figure. Pure.
+class ReleasePolicy {
  public:
-  static constexpr Duration kFirst = std::chrono::seconds(10);
-  static constexpr Duration kAgain = std::chrono::minutes(1);
+  struct Limits {
+    Duration first = std::chrono::seconds(10);  ///< The start of most programs is over by then.
+    Duration latest = std::chrono::minutes(1);  ///< Between two times.
+    std::uint64_t growth = std::uint64_t{1} << 20U;  ///< Octets that are worth it before that.
+  };
+  ReleasePolicy(TimePoint start, const Limits& limits)
+      : limits_(limits), due_(start + limits.first) {}
 
-  /// `loop` must outlive it.
-  explicit MemoryKeeper(EventLoop& loop, Duration first = kFirst, Duration again = kAgain);
+  /// To be asked every few seconds, with the octets that are resident: what is the same as the last
+  /// time has come to rest.
+  [[nodiscard]] bool IsDue(TimePoint now, std::uint64_t resident);
+  /// It has been done, and this is resident still.
+  void NoteReleased(TimePoint now, std::uint64_t resident);
 
  private:
-  void ReleaseAfter(Duration delay);
+  const Limits limits_;
+  TimePoint due_;
+  std::optional<std::uint64_t> released_;  // resident after the last time
+  std::uint64_t former_ = 0;               // at the last question
+};
 
-  const Duration again_;
+/// Gives idle memory back by this policy.
+class MemoryKeeper {
+ public:
+  static constexpr Duration kLook = std::chrono::seconds(5);
+
+  /// `loop` must outlive it.
+  explicit MemoryKeeper(EventLoop& loop, const ReleasePolicy::Limits& limits = {},
+                        Duration look = kLook);
+
+ private:
+  void Look();
+
+  EventLoop& loop_;
+  const Duration look_;
+  ReleasePolicy policy_;
   IdleMemory memory_;
   Timer timer_;
 };

@@ -131,12 +131,42 @@ TEST_CASE("Which mappings are clean", "[memory]") {
   CHECK(io::CleanFileMappings(smaps) == (row.clean ? expected : std::vector<io::FileMapping>()));
 }
 
+TEST_CASE("Memory is given back when work is over, and now and then", "[memory]") {
+  using namespace std::chrono_literals;
+  constexpr std::uint64_t kMiB = 1U << 20U;
+  const TimePoint start{};
+  io::ReleasePolicy policy(start, {.first = 10s, .latest = 60s, .growth = kMiB});
+
+  // The start: not before its time, however much there is.
+  CHECK_FALSE(policy.IsDue(start + 5s, 90 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 9s, 90 * kMiB));
+  CHECK(policy.IsDue(start + 10s, 90 * kMiB));
+  policy.NoteReleased(start + 10s, 20 * kMiB);
+
+  // Little: with the time.
+  CHECK_FALSE(policy.IsDue(start + 15s, 21 * kMiB - 1));
+  CHECK_FALSE(policy.IsDue(start + 69s, 21 * kMiB - 1));
+  CHECK(policy.IsDue(start + 70s, 20 * kMiB));
+  policy.NoteReleased(start + 70s, 20 * kMiB);
+
+  // Much: as soon as it does not become more.
+  CHECK_FALSE(policy.IsDue(start + 75s, 21 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 80s, 24 * kMiB));
+  CHECK(policy.IsDue(start + 85s, 23 * kMiB));
+
+  // What could not be given back is in use, and no reason to try again.
+  policy.NoteReleased(start + 85s, 23 * kMiB);
+  CHECK_FALSE(policy.IsDue(start + 90s, 23 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 144s, 23 * kMiB));
+  CHECK(policy.IsDue(start + 145s, 23 * kMiB));
+}
+
 TEST_CASE("Memory is given back again and again", "[memory]") {
   using namespace std::chrono_literals;
   const test::TemporaryFile file(std::string(MappedFile::kSize, 'f'));
   const MappedFile read_only(file.path(), PROT_READ);
   io::EventLoop loop;
-  const io::MemoryKeeper keeper(loop, 1ms, 1ms);
+  const io::MemoryKeeper keeper(loop, {.first = 1ms, .latest = 1ms}, 1ms);
   int times = 0;
   io::Timer look(loop);
   const std::function<void()> touch_when_gone = [&] {
