@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -116,8 +117,10 @@ void Facts::Watch(Resource resource, io::ResourceWatch what,
       return;
     }
     ++metrics_.updates;
-    if (store_ != nullptr) {
-      store_->Upsert(*object);
+    if constexpr (!std::is_same_v<Object, model::Service>) {  // those follow the reconciler
+      if (store_ != nullptr) {
+        store_->Upsert(*object);
+      }
     }
     Put(*object);
     handlers_.on_change();
@@ -158,7 +161,7 @@ void Facts::Unreadable(const absl::Status& status) {
 }
 
 void Facts::Forget(Resource resource, const model::ObjectKey& key) {
-  if (store_ != nullptr && resource != Resource::kSlices) {  // those follow the reconciler
+  if (store_ != nullptr) {
     store_->Delete(resource, key);
   }
   Remove(resource, key);
@@ -263,8 +266,8 @@ void Facts::BringUpToDate() {
   for (const model::ServiceKey& service : reconciler_.TakeSlicesToList()) {
     ListSlices(service);
   }
-  if (reconciler_.TakeSlicesChanged() && store_ != nullptr) {
-    store_->NoteSlicesChanged();
+  if (reconciler_.TakeChanged() && store_ != nullptr) {
+    store_->NoteSourcesChanged();
   }
 }
 

@@ -147,10 +147,13 @@ void Metrics::Collect(const MetricsSources& sources, obs::MetricSet& metrics) co
 }
 
 void Metrics::CollectAnnounced(const MetricsSources& sources, obs::MetricSet& metrics) const {
-  for (const auto& [service, addresses] : sources.announced) {
-    for (const net::IpAddress& address : addresses) {
+  for (const AnnouncedService& each : sources.reconciler.AnnouncedServices()) {
+    for (const net::IpAddress& address : each.addresses) {
+      if (sources.announcer.StateOf(address) != AddressState::kAnnounced) {
+        continue;  // it is probed, or withheld
+      }
       metrics.Set(kAnnounced,
-                  {{"service", service.ToString()},
+                  {{"service", each.service.ToString()},
                    {"protocol", "layer2"},
                    {"node", node_},
                    {"ip", address.ToString()}},

@@ -21,8 +21,6 @@ namespace stentor::speaker {
 /// All that is read at a scrape.
 struct MetricsSources {
   const Reconciler& reconciler;
-  /// Addresses of Services that are announced from here in truth.
-  const std::map<model::ServiceKey, std::vector<net::IpAddress>>& announced;
   const Announcer& announcer;
   const PacketPorts& ports;
   const Members* members = nullptr;  ///< Null where there is no membership.

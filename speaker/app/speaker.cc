@@ -110,9 +110,13 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
           context, FactsOptionsOf(flags_), OnFacts(), reconciler_,
           flags_.state_folder.empty()
               ? nullptr
-              : &store_.emplace(context.loop, context.log, flags_.state_folder,
-                                StateIdentity{.cluster = inputs_.cluster, .node = flags_.node_name},
-                                [this](const auto& visit) { reconciler_.ForEachSlice(visit); }),
+              : &store_.emplace(
+                    context.loop, context.log, flags_.state_folder,
+                    StateIdentity{.cluster = inputs_.cluster, .node = flags_.node_name},
+                    StateKeeper::Sources{
+                        .services =
+                            [this](const auto& visit) { reconciler_.ForEachService(visit); },
+                        .slices = [this](const auto& visit) { reconciler_.ForEachSlice(visit); }}),
           metrics_.client),
       health_timer_(context.loop),
       stop_timer_(context.loop),
@@ -155,7 +159,6 @@ absl::Status SpeakerApp::Start() {
 
 void SpeakerApp::Collect(obs::MetricSet& metrics) const {
   metrics_.Collect({.reconciler = reconciler_,
-                    .announced = *shown_,
                     .announcer = segment_.announcer(),
                     .ports = segment_.ports(),
                     .members = members_ ? &*members_ : nullptr,
@@ -360,7 +363,6 @@ void SpeakerApp::ShowAnnounced() {
   }
   shown_revision_ = reconciler_.revision();
   ServiceInterfaces with_interfaces;
-  auto with_addresses = std::make_shared<LastAnnounced>();
   absl::flat_hash_map<std::size_t, std::size_t> told;
   for (const AnnouncedService& service : reconciler_.AnnouncedServices()) {
     std::vector<net::IpAddress> addresses;
@@ -386,17 +388,12 @@ void SpeakerApp::ShowAnnounced() {
         service.interfaces
             ? std::vector<std::string>(service.interfaces->begin(), service.interfaces->end())
             : std::vector<std::string>();
-    with_addresses->emplace(service.service, std::move(addresses));
   }
   told_ = std::move(told);
-  shown_ = std::move(with_addresses);
   if (members_) {
     members_->SetMacs(segment_.Macs());  // of many, those in use count
   }
   statuses_.SetAnnounced(with_interfaces);
-  if (store_) {
-    store_->SetAnnounced(shown_);
-  }
   ShowConflicts();
 }
 

@@ -14,12 +14,12 @@ constexpr const char* kFileName = "/speaker-state";
 }  // namespace
 
 StateStore::StateStore(io::EventLoop& loop, const obs::Logger& log, const std::string& folder,
-                       StateIdentity identity, StateKeeper::SliceSource slices)
+                       StateIdentity identity, StateKeeper::Sources sources)
     : loop_(loop),
       log_(log),
       path_(folder + kFileName),
       identity_(std::move(identity)),
-      keeper_(identity_, std::move(slices)),
+      keeper_(identity_, std::move(sources)),
       saver_(loop, path_),
       timer_(loop) {}
 
@@ -44,13 +44,8 @@ void StateStore::Delete(Resource resource, const model::ObjectKey& key) {
   Schedule();
 }
 
-void StateStore::NoteSlicesChanged() {
-  keeper_.NoteSlicesChanged();
-  Schedule();
-}
-
-void StateStore::SetAnnounced(std::shared_ptr<const LastAnnounced> announced) {
-  keeper_.SetAnnounced(std::move(announced));
+void StateStore::NoteSourcesChanged() {
+  keeper_.NoteSourcesChanged();
   Schedule();
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,7 +17,7 @@ namespace stentor::speaker {
 class StateStore {
  public:
   StateStore(io::EventLoop& loop, const obs::Logger& log, const std::string& folder,
-             StateIdentity identity, StateKeeper::SliceSource slices);
+             StateIdentity identity, StateKeeper::Sources sources);
   ~StateStore();
   StateStore(const StateStore&) = delete;
   StateStore& operator=(const StateStore&) = delete;
@@ -34,8 +33,7 @@ class StateStore {
     Schedule();
   }
   void Delete(Resource resource, const model::ObjectKey& key);
-  void NoteSlicesChanged();
-  void SetAnnounced(std::shared_ptr<const LastAnnounced> announced);
+  void NoteSourcesChanged();
   void Complete();
 
  private:

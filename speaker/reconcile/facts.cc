@@ -31,6 +31,7 @@ bool SameButClaims(const Speaker& a, const Speaker& b) {
 void Reconciler::UpsertService(const model::Service& service) {
   const auto [it, added] = services_.try_emplace(service.key);
   Entry& entry = it->second;
+  const std::optional<model::Service> shown = Shown(service.key, entry);
   std::vector<net::IpAddress> ingress;
   entry.invalid_address = false;
   for (const std::string& text : service.ingress_ips) {
@@ -74,6 +75,7 @@ void Reconciler::UpsertService(const model::Service& service) {
   } else {
     slices_.Unwant(service.key);
   }
+  services_changed_ = services_changed_ || Shown(service.key, entry) != shown;
   due_.insert(service.key);
 }
 
@@ -82,8 +84,46 @@ void Reconciler::DeleteService(const model::ServiceKey& key) {
   if (it != services_.end()) {
     it->second.mine = false;
     slices_.Unwant(key);
+    services_changed_ = true;
     due_.insert(key);
   }
+}
+
+std::optional<model::Service> Reconciler::Shown(const model::ServiceKey& key,
+                                                const Entry& entry) const {
+  if (!entry.mine || entry.invalid_address) {
+    return std::nullopt;
+  }
+  model::Service service;
+  service.key = key;
+  service.uid = entry.uid;
+  service.labels = entry.labels;
+  if (entry.may_share_address) {
+    service.annotations.emplace(kAllowSharedIp, "");  // its value is the controller's affair
+  }
+  service.type = "LoadBalancer";
+  if (!options_.load_balancer_class.empty()) {
+    service.load_balancer_class = options_.load_balancer_class;
+  }
+  service.external_traffic_policy = entry.traffic_policy;
+  service.health_check_node_port = entry.health_check_port;
+  for (const net::IpAddress& address : entry.ingress) {
+    service.ingress_ips.push_back(address.ToString());
+  }
+  return service;
+}
+
+void Reconciler::ForEachService(const std::function<void(const model::Service&)>& visit) const {
+  for (const auto& [key, entry] : services_) {
+    if (const auto service = Shown(key, entry)) {
+      visit(*service);
+    }
+  }
+}
+
+bool Reconciler::TakeChanged() {
+  const bool slices_changed = slices_.TakeChanged();
+  return std::exchange(services_changed_, false) || slices_changed;
 }
 
 void Reconciler::UpsertSlice(const model::EndpointSlice& slice) {

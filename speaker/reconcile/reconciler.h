@@ -179,11 +179,6 @@ class Reconciler {
   [[nodiscard]] std::vector<model::ServiceKey> TakeSlicesToList() { return slices_.TakeToList(); }
   void OnSlicesListed(const model::ServiceKey& service,
                       const std::vector<model::EndpointSlice>& slices);
-  /// What a saved state has to follow: Slices::ForEach() and Slices::TakeChanged().
-  void ForEachSlice(const std::function<void(const model::EndpointSlice&)>& visit) const {
-    slices_.ForEach(visit);
-  }
-  [[nodiscard]] bool TakeSlicesChanged() { return slices_.TakeChanged(); }
   void OnSlicesListFailed(const model::ServiceKey& service) { slices_.OnListFailed(service); }
 
   /// Whether a ServiceL2Status exists for `service`: somebody has announced it.
@@ -192,6 +187,18 @@ class Reconciler {
   /// none. Not called where they can't be read; then only an address that a Service gets while this
   /// speaker watches is new. Call it before the first Reconcile(), if ever.
   void SetStatusesKnown() { statuses_known_ = true; }
+
+  // --- what a saved state has to follow ---
+
+  /// Calls `visit` with each Service of our class, of which it tells what UpsertService() would
+  /// need to know it as it is. One with an address that is none is left out: it is not announced.
+  void ForEachService(const std::function<void(const model::Service&)>& visit) const;
+  /// The slices that these need.
+  void ForEachSlice(const std::function<void(const model::EndpointSlice&)>& visit) const {
+    slices_.ForEach(visit);
+  }
+  /// Whether these are others than at the last call, in more than their versions.
+  [[nodiscard]] bool TakeChanged();
 
   // --- facts of this node and its peers ---
 
@@ -304,6 +311,9 @@ class Reconciler {
 
   using Services = std::map<model::ServiceKey, Entry>;
 
+  // What ForEachService() shows of it.
+  [[nodiscard]] std::optional<model::Service> Shown(const model::ServiceKey& key,
+                                                    const Entry& entry) const;
   // The pool that contains all addresses of the Service; null where there is none.
   [[nodiscard]] const config::Pool* FindPool(const Entry& entry) const;
   // Whether some Services of the pool stay where they are.
@@ -367,6 +377,7 @@ class Reconciler {
   bool statuses_known_ = false;
   bool ready_ = false;
   bool all_due_ = true;
+  bool services_changed_ = false;  // since TakeChanged()
   std::set<model::ServiceKey> due_;
   bool claims_changed_ = false;  // of others, since the elector was told
   std::set<std::pair<AddressKey, model::ServiceKey>> by_claim_key_;  // Services with a claim_key

@@ -103,7 +103,6 @@ std::string LineOf(const model::Service& service) {
   JsonText json(&line);
   BeginObject(json, "Service", trimmed.key);
   WriteText(json, "uid", trimmed.uid);
-  WriteCreated(json, trimmed.created);
   WriteMap(json, "labels", trimmed.labels);
   WriteMap(json, "annotations", trimmed.annotations);
   json.End().Name("spec").Begin();
@@ -114,7 +113,9 @@ std::string LineOf(const model::Service& service) {
   if (trimmed.external_traffic_policy == model::TrafficPolicy::kLocal) {
     json.Name("externalTrafficPolicy").Text("Local");
   }
-  WriteMap(json, "selector", trimmed.selector);
+  if (trimmed.health_check_node_port != 0) {
+    json.Name("healthCheckNodePort").Number(trimmed.health_check_node_port);
+  }
   json.End().Name("status").Begin().Name("loadBalancer").Begin().Name("ingress").BeginList();
   for (const std::string& ip : trimmed.ingress_ips) {
     json.Begin().Name("ip").Text(ip).End();
@@ -245,18 +246,6 @@ std::string LineOf(const model::ConfigMapEntry& entry) {
     json.Name(kConfigMapEntry).Text(*entry.text);
   }
   json.End().End();
-  return line;
-}
-
-std::string LineOf(const model::ServiceKey& service, const std::vector<net::IpAddress>& addresses) {
-  std::string line;
-  JsonText json(&line);
-  BeginObject(json, "Announced", service);
-  json.End().Name("addresses").BeginList();
-  for (const net::IpAddress& address : addresses) {
-    json.Text(address.ToString());
-  }
-  json.EndList().End();
   return line;
 }
 

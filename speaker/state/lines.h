@@ -6,10 +6,8 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "common/model/objects.h"
-#include "common/net/ip_address.h"
 #include "speaker/state/saved_state.h"
 
 namespace stentor::speaker {
@@ -24,9 +22,6 @@ namespace stentor::speaker {
 [[nodiscard]] std::string LineOf(const model::L2AdvertisementResource& advertisement);
 [[nodiscard]] std::string LineOf(const model::AddressPoolResource& pool);
 [[nodiscard]] std::string LineOf(const model::ConfigMapEntry& entry);
-/// What was announced of a Service.
-[[nodiscard]] std::string LineOf(const model::ServiceKey& service,
-                                 const std::vector<net::IpAddress>& addresses);
 
 /// The whole text, put together.
 class StateText {

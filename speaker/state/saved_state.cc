@@ -16,7 +16,6 @@
 #include "common/kube/bodies.h"
 #include "common/kube/codec.h"
 #include "common/kube/codec_parts.h"
-#include "common/kube/json_cursor.h"
 #include "common/kube/json_member.h"
 #include "speaker/state/json_text.h"
 #include "speaker/state/lines.h"
@@ -27,10 +26,10 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kMagic = "stentor-speaker-state ";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
 constexpr std::size_t kLengthDigits = 10;
 constexpr std::size_t kDigestDigits = 64;
-// "stentor-speaker-state 1 0000012345 0123…ef\n": fixed, so that it can be filled in at the end.
+// "stentor-speaker-state 2 0000012345 0123…ef\n": fixed, so that it can be filled in at the end.
 constexpr std::size_t kHeaderOctets =
     kMagic.size() + kVersion.size() + 1 + kLengthDigits + 1 + kDigestDigits + 1;
 // A ConfigMap or an object of etcd's 1.5 MiB, escaped; what it takes when parsed is bounded too.
@@ -79,23 +78,6 @@ absl::Status CheckIdentity(const json& meta, const StateIdentity& identity) {
   return absl::OkStatus();
 }
 
-absl::Status AddAnnounced(const json& object, LastAnnounced& announced) {
-  STENTOR_ASSIGN_OR_RETURN(model::ServiceKey service, kube::DecodeKey(object));
-  absl::Status error;
-  std::vector<net::IpAddress> addresses;
-  kube::JsonCursor(object, &error)
-      .At("addresses")
-      .ForEach([&addresses](const kube::JsonCursor& element) {
-        if (const auto address = net::IpAddress::Parse(element.String())) {
-          addresses.push_back(*address);
-        } else {
-          element.Fail("an IP address");
-        }
-      });
-  announced.insert_or_assign(std::move(service), std::move(addresses));
-  return error;
-}
-
 template <typename Object>
 absl::Status Add(absl::StatusOr<Object> decoded, std::vector<Object>& objects) {
   if (decoded.ok()) {
@@ -131,9 +113,6 @@ absl::Status AddObject(const json& object, SavedState& state) {
     STENTOR_ASSIGN_OR_RETURN(state.config_map, kube::DecodeConfigMapEntry(object, kConfigMapEntry));
     return absl::OkStatus();
   }
-  if (kind == "Announced") {
-    return AddAnnounced(object, state.announced);
-  }
   return absl::InvalidArgumentError(StrCat("unknown kind ", Quoted(kind)));
 }
 
@@ -152,9 +131,8 @@ model::Service Trimmed(const model::Service& service) {
   trimmed.type = service.type;
   trimmed.load_balancer_class = service.load_balancer_class;
   trimmed.external_traffic_policy = service.external_traffic_policy;
-  trimmed.selector = service.selector;
+  trimmed.health_check_node_port = service.health_check_node_port;
   trimmed.ingress_ips = service.ingress_ips;
-  trimmed.created = service.created;
   return trimmed;
 }
 
@@ -207,9 +185,6 @@ std::string Encode(const SavedState& state, const StateIdentity& identity) {
   add(state.address_pools);
   if (state.config_map) {
     text.Add(LineOf(*state.config_map));
-  }
-  for (const auto& [service, addresses] : state.announced) {
-    text.Add(LineOf(service, addresses));
   }
   return std::move(text).Finish();
 }

@@ -5,12 +5,11 @@
 /// What a speaker keeps on disk, so that it can announce and fail over after a restart while the
 /// API server is away. Nothing of it is trusted over the API (speaker/state/seeds.h).
 ///
-/// The text: one line `stentor-speaker-state 1 OCTETS SHA256`, of all that follows it; then a line
+/// The text: one line `stentor-speaker-state 2 OCTETS SHA256`, of all that follows it; then a line
 /// that says whose it is; then each object as JSON of the Kubernetes API on a line of its own, cut
 /// down to what a speaker uses, so that common/kube/codec.h reads it.
 
 #include <cstddef>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,7 +18,6 @@
 #include "absl/status/statusor.h"
 #include "common/base/time.h"
 #include "common/model/objects.h"
-#include "common/net/ip_address.h"
 
 namespace stentor::speaker {
 
@@ -38,9 +36,6 @@ struct StateIdentity {
   friend bool operator==(const StateIdentity&, const StateIdentity&) = default;
 };
 
-/// What was announced last, by this node.
-using LastAnnounced = std::map<model::ServiceKey, std::vector<net::IpAddress>>;
-
 struct SavedState {
   WallTime saved;  ///< When, in whole seconds.
   std::vector<model::Service> services;
@@ -51,7 +46,6 @@ struct SavedState {
   std::vector<model::L2AdvertisementResource> advertisements;
   std::vector<model::AddressPoolResource> address_pools;
   std::optional<model::ConfigMapEntry> config_map;  ///< The legacy configuration.
-  LastAnnounced announced;
 
   friend bool operator==(const SavedState&, const SavedState&) = default;
 };

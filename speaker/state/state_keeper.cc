@@ -13,10 +13,6 @@ constexpr std::size_t kMiB = std::size_t{1} << 20U;
 
 }  // namespace
 
-void StateKeeper::Upsert(const model::Service& service) {
-  Put(Resource::kServices, service.key, LineOf(service));
-}
-
 void StateKeeper::Upsert(const model::Node& node) {
   Put(Resource::kNodes, {"", node.name}, LineOf(node));
 }
@@ -43,11 +39,6 @@ void StateKeeper::Delete(Resource resource, const model::ObjectKey& key) {
   if (objects_[resource].erase(key) > 0) {
     dirty_ = true;
   }
-}
-
-void StateKeeper::SetAnnounced(std::shared_ptr<const LastAnnounced> announced) {
-  dirty_ = dirty_ || *announced_ != *announced;
-  announced_ = std::move(announced);
 }
 
 std::optional<std::string> StateKeeper::Poll(TimePoint now, WallTime wall) {
@@ -110,10 +101,8 @@ std::string StateKeeper::Text(WallTime wall) const {
       text.Add(line);
     }
   }
-  slices_([&text](const model::EndpointSlice& slice) { text.Add(LineOf(slice)); });
-  for (const auto& [service, addresses] : *announced_) {
-    text.Add(LineOf(service, addresses));
-  }
+  sources_.services([&text](const model::Service& service) { text.Add(LineOf(service)); });
+  sources_.slices([&text](const model::EndpointSlice& slice) { text.Add(LineOf(slice)); });
   return std::move(text).Finish();
 }
 

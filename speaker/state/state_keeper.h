@@ -5,22 +5,20 @@
 /// Keeps what is to be saved, and says when. Pure: objects come in as the API shows them; bytes
 /// come out, which the shell writes (to another file, then renamed) wherever they are to be.
 ///
-///   StateKeeper keeper({cluster, node}, [](auto& visit) { ... visit each slice ... });
-///   keeper.Upsert(service) / keeper.Delete(resource, key) / keeper.NoteSlicesChanged() ...
-///   keeper.SetAnnounced(announced);
+///   StateKeeper keeper({cluster, node}, {.services = ..., .slices = ...});
+///   keeper.Upsert(node) / keeper.Delete(resource, key) / keeper.NoteSourcesChanged() ...
 ///   keeper.Complete();                                // everything has been read once
 ///   if (auto bytes = keeper.Poll(now, wall)) { ... }  // after inputs, and at NextDeadline()
 ///   keeper.OnWritten(now, outcome);                   // of writing these bytes
 ///
-/// Each object but a slice is kept as the line that is saved of it: what changes nothing there (a
-/// node's heartbeat) writes nothing. Memory: about 300 octets an object, while the state is saved
-/// at all.
+/// Services and slices, of which there are thousands, stay with who elects by them. Every other
+/// object is kept as the line that is saved of it: what changes nothing there (a node's heartbeat)
+/// writes nothing.
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -43,15 +41,19 @@ class StateKeeper {
   static constexpr Duration kRetry = std::chrono::seconds(5);
   static constexpr Duration kMaxRetry = std::chrono::minutes(5);
 
-  /// Calls its argument with each slice of a Service that is known. They are not kept here, since
-  /// who elects has them anyway.
-  using SliceSource = std::function<void(const std::function<void(const model::EndpointSlice&)>&)>;
+  /// Calls its argument with each object.
+  template <typename Object>
+  using Source = std::function<void(const std::function<void(const Object&)>&)>;
+  /// What is not kept here, in an order that stays.
+  struct Sources {
+    Source<model::Service> services;
+    Source<model::EndpointSlice> slices;
+  };
 
-  StateKeeper(StateIdentity identity, SliceSource slices)
-      : identity_(std::move(identity)), slices_(std::move(slices)) {}
+  StateKeeper(StateIdentity identity, Sources sources)
+      : identity_(std::move(identity)), sources_(std::move(sources)) {}
 
   /// An object as it is now.
-  void Upsert(const model::Service& service);
   void Upsert(const model::Node& node);
   void Upsert(const model::Pod& pod);
   void Upsert(const model::IpAddressPoolResource& pool);
@@ -60,10 +62,8 @@ class StateKeeper {
   void Upsert(const model::ConfigMapEntry& entry);  ///< One: the legacy configuration.
   /// It is gone. Nodes have no namespace.
   void Delete(Resource resource, const model::ObjectKey& key);
-  /// What `slices` shows has changed, in more than versions.
-  void NoteSlicesChanged() { dirty_ = true; }
-  /// Not null.
-  void SetAnnounced(std::shared_ptr<const LastAnnounced> announced);
+  /// What the sources show has changed, in what is saved of it.
+  void NoteSourcesChanged() { dirty_ = true; }
 
   /// All of the above is known from the API: from now on it is worth writing. Until then what is on
   /// disk is better.
@@ -97,9 +97,8 @@ class StateKeeper {
   void Failed(TimePoint now, const absl::Status& why);
 
   const StateIdentity identity_;
-  const SliceSource slices_;
+  const Sources sources_;
   std::map<Resource, Lines> objects_;
-  std::shared_ptr<const LastAnnounced> announced_ = std::make_shared<LastAnnounced>();
   bool complete_ = false;
   bool dirty_ = true;
   bool under_way_ = false;

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <map>
-#include <memory>
 #include <set>
 #include <string_view>
 
@@ -37,17 +36,32 @@ void Feed(StateKeeper& keeper, const std::vector<Object>& objects) {
   }
 }
 
-void FeedAll(const SavedState& state) {
-  std::map<model::ObjectKey, model::EndpointSlice> slices;  // a text may have one twice
-  for (const model::EndpointSlice& slice : state.slices) {
-    slices[slice.key] = slice;
+// By key: a text may have one twice.
+template <typename Object>
+using Objects = std::map<model::ObjectKey, Object>;
+
+template <typename Object>
+Objects<Object> ByKey(const std::vector<Object>& objects) {
+  Objects<Object> by_key;
+  for (const Object& object : objects) {
+    by_key[object.key] = object;
   }
-  StateKeeper keeper(kIdentity, [&slices](const auto& visit) {
-    for (const auto& [key, slice] : slices) {
-      visit(slice);
+  return by_key;
+}
+
+template <typename Object>
+StateKeeper::Source<Object> SourceOf(const Objects<Object>& objects) {
+  return [&objects](const auto& visit) {
+    for (const auto& [key, object] : objects) {
+      visit(object);
     }
-  });
-  Feed(keeper, state.services);
+  };
+}
+
+void FeedAll(const SavedState& state) {
+  const Objects<model::Service> services = ByKey(state.services);
+  const Objects<model::EndpointSlice> slices = ByKey(state.slices);
+  StateKeeper keeper(kIdentity, {.services = SourceOf(services), .slices = SourceOf(slices)});
   Feed(keeper, state.nodes);
   Feed(keeper, state.pods);
   Feed(keeper, state.pools);
@@ -56,12 +70,11 @@ void FeedAll(const SavedState& state) {
   if (state.config_map) {
     keeper.Upsert(*state.config_map);
   }
-  keeper.SetAnnounced(std::make_shared<LastAnnounced>(state.announced));
   keeper.Complete();
   const auto bytes = keeper.Poll(TimePoint(), state.saved);
   Demand(bytes && Decode(*bytes, kIdentity).ok());
   Seeds seeds(state);
-  Demand(seeds.unconfirmed() == keeper.size() + slices.size());
+  Demand(seeds.unconfirmed() == keeper.size() + services.size() + slices.size());
 }
 
 }  // namespace

@@ -215,6 +215,25 @@ void RequireSame(const Reconciler& told, const Reconciler& fresh) {
   }
 }
 
+// What a saved state has to follow.
+struct Shown {
+  std::map<model::ServiceKey, model::Service> services;
+  std::map<model::ObjectKey, model::EndpointSlice> slices;
+
+  friend bool operator==(const Shown&, const Shown&) = default;
+};
+
+Shown ShownBy(const Reconciler& reconciler) {
+  Shown shown;
+  reconciler.ForEachService([&shown](const model::Service& service) {
+    RC_ASSERT((shown.services.emplace(service.key, service).second));
+  });
+  reconciler.ForEachSlice([&shown](const model::EndpointSlice& slice) {
+    RC_ASSERT((shown.slices.emplace(slice.key, slice).second));
+  });
+  return shown;
+}
+
 // What another node was told to take is another's, and was announced here.
 void RequireHandedOver(const Reconciler& reconciler, const Facts& facts,
                        const std::set<net::IpAddress>& ever_announced) {
@@ -264,11 +283,15 @@ TEST_CASE("A reconciler that lived through all changes knows what a new one woul
     std::map<model::ServiceKey, std::vector<net::IpAddress>> announced;  // by what it told
     std::set<net::IpAddress> ever_announced;
     TimePoint now = TimePoint(std::chrono::seconds(1000));
+    Shown shown;
     for (int step = 0; step < 20; ++step) {
       for (int i = *rc::gen::inRange(0, 6); i > 0; --i) {
         facts.Change(reconciler);
       }
       facts.AnswerLists(reconciler);
+      const bool noticed = reconciler.TakeChanged();
+      RC_ASSERT((noticed || ShownBy(reconciler) == shown));
+      shown = ShownBy(reconciler);
       const auto reconcile = [&] {
         for (const OwnershipChange& change : reconciler.Reconcile(now)) {
           const bool here = change.verdict == Verdict::kAnnounced;
@@ -301,6 +324,15 @@ TEST_CASE("A reconciler that lived through all changes knows what a new one woul
       facts.TellAll(fresh);
       (void)fresh.Reconcile(now);
       RequireSame(reconciler, fresh);
+      Facts saved = facts;
+      saved.services = shown.services;
+      saved.slices = shown.slices;
+      Reconciler restarted(options);
+      saved.TellAll(restarted);
+      (void)restarted.Reconcile(now);
+      RC_ASSERT((restarted.AnnouncedServices() == fresh.AnnouncedServices()));
+      RC_ASSERT((ShownBy(restarted).services == shown.services));
+      RC_ASSERT(restarted.TakeSlicesToList().empty());
       std::erase_if(announced, [](const auto& entry) { return entry.second.empty(); });
       RC_ASSERT(announced.size() == fresh.AnnouncedServices().size());
       for (const AnnouncedService& service : fresh.AnnouncedServices()) {

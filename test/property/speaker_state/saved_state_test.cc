@@ -120,11 +120,10 @@ model::Service Service(const model::ObjectKey& key) {
   }
   service.external_traffic_policy =
       *rc::gen::element(model::TrafficPolicy::kCluster, model::TrafficPolicy::kLocal);
-  service.selector = Labels();
+  service.health_check_node_port = *rc::gen::arbitrary<std::uint16_t>();
   for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
     service.ingress_ips.push_back(Name());
   }
-  service.created = Time();
   return service;
 }
 
@@ -187,6 +186,18 @@ auto Some(Make make) {
   return objects;
 }
 
+template <typename Object>
+using Objects = std::map<model::ObjectKey, Object>;
+
+template <typename Object>
+StateKeeper::Source<Object> SourceOf(const Objects<Object>& objects) {
+  return [&objects](const auto& visit) {
+    for (const auto& [key, object] : objects) {
+      visit(object);
+    }
+  };
+}
+
 SavedState State() {
   SavedState state;
   state.saved = Time().value_or(WallTime());
@@ -211,9 +222,6 @@ SavedState State() {
     if (*rc::gen::arbitrary<bool>()) {
       state.config_map->text = Text();
     }
-  }
-  for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
-    state.announced.emplace(Key(), Addresses());
   }
   return state;
 }
@@ -258,14 +266,10 @@ TEST_CASE("Whatever is damaged is refused") {
 
 TEST_CASE("A keeper saves what is left of what came and went") {
   CHECK(rc::check([] {
-    std::map<model::ObjectKey, model::EndpointSlice> slices;
-    StateKeeper keeper(kIdentity, [&slices](const auto& visit) {
-      for (const auto& [key, slice] : slices) {
-        visit(slice);
-      }
-    });
+    Objects<model::Service> services;
+    Objects<model::EndpointSlice> slices;
+    StateKeeper keeper(kIdentity, {.services = SourceOf(services), .slices = SourceOf(slices)});
     keeper.Complete();
-    std::map<model::ObjectKey, model::Service> services;
     std::map<model::ObjectKey, model::Node> nodes;
     TimePoint now{std::chrono::hours(1)};
     std::optional<std::string> disk;
@@ -273,19 +277,20 @@ TEST_CASE("A keeper saves what is left of what came and went") {
       const model::ObjectKey key{"ns", *rc::gen::element<std::string>("a", "b", "c")};
       switch (*rc::gen::inRange(0, 7)) {
         case 0:
-          keeper.Upsert(services[key] = Service(key));
+          services[key] = Service(key);
+          keeper.NoteSourcesChanged();
           break;
         case 1:
-          keeper.Delete(Resource::kServices, key);
           services.erase(key);
+          keeper.NoteSourcesChanged();
           break;
         case 2:
           slices[key] = Slice(key, *rc::gen::element<std::string>("a", "b", ""));
-          keeper.NoteSlicesChanged();
+          keeper.NoteSourcesChanged();
           break;
         case 3:
           slices.erase(key);
-          keeper.NoteSlicesChanged();
+          keeper.NoteSourcesChanged();
           break;
         case 4:
           keeper.Upsert(nodes[{"", key.name}] = Node(key.name));

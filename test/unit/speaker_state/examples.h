@@ -35,9 +35,8 @@ inline model::Service ExampleService(const std::string& name = "web") {
   service.type = "LoadBalancer";
   service.load_balancer_class = "metallb.io/metallb";
   service.external_traffic_policy = model::TrafficPolicy::kLocal;
-  service.selector = {{"app", "web"}};
+  service.health_check_node_port = 30'001;
   service.ingress_ips = {"192.0.2.10", "2001:db8::10", "not an address"};
-  service.created = kSaved - std::chrono::hours(1);
   return service;
 }
 
@@ -96,8 +95,6 @@ inline SavedState ExampleState() {
                           .auto_assign = false,
                           .avoid_buggy_ips = true}};
   state.config_map = {.key = {"ns", "config"}, .text = "address-pools:\n- name: x\n"};
-  state.announced = {{{"default", "web"}, {Ip("192.0.2.10"), Ip("2001:db8::10")}},
-                     {{"default", "x"}, {}}};
   return state;
 }
 

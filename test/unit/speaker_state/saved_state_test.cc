@@ -37,7 +37,6 @@ TEST_CASE("What is saved is read back", "[state]") {
   CHECK(again->advertisements == state.advertisements);
   CHECK(again->address_pools == state.address_pools);
   CHECK(again->config_map == state.config_map);
-  CHECK(again->announced == state.announced);
   CHECK(*again == state);
 }
 
@@ -67,7 +66,9 @@ TEST_CASE("What nobody uses is not saved", "[state]") {
   service.cluster_ips = {"10.0.0.1"};
   service.ip_families = {net::IpFamily::kIpv4};
   service.ip_family_policy = "SingleStack";
+  service.selector = {{"app", "web"}};
   service.ports = {{"TCP", 80}};
+  service.created = kSaved;
   service.metadata_json = "{}";
   state.services = {service};
   model::EndpointSlice slice = ExampleSlice();
@@ -97,7 +98,7 @@ TEST_CASE("The form of the file", "[state]") {
   state.nodes = {{.name = "n1"}};
   // Its checksum by: tail -n +2 FILE | sha256sum
   CHECK(Encode(state, kIdentity) ==
-        "stentor-speaker-state 1 0000000147 "
+        "stentor-speaker-state 2 0000000147 "
         "3c1c7e5b2b56027b56de2de1b34fc1b5bad2a8eb1d7b8ae0d706b7e0064adfe6\n"
         "{\"cluster\":\"c0ffee\",\"node\":\"n1\",\"saved\":\"2027-01-15T08:00:00Z\"}\n"
         "{\"kind\":\"Node\",\"metadata\":{\"name\":\"n1\"},\"status\":{\"conditions\":[],"
@@ -118,11 +119,11 @@ TEST_CASE("A state that is not to be used says why", "[state]") {
        "this is no saved state"},
       {"zeros, as after a crash", [](std::string t) { return std::string(t.size(), '\0'); },
        Code::kDataLoss, "this is no saved state"},
-      {"of the next version", [](std::string t) { return Replaced(t, "state 1 ", "state 2 "); },
-       Code::kFailedPrecondition, "the saved state is of version \"2\", not \"1\""},
+      {"of the next version", [](std::string t) { return Replaced(t, "state 2 ", "state 3 "); },
+       Code::kFailedPrecondition, "the saved state is of version \"3\", not \"2\""},
       {"a version that begins like ours",
-       [](std::string t) { return Replaced(t, "state 1 ", "state 10 "); },
-       Code::kFailedPrecondition, "the saved state is of version \"10\", not \"1\""},
+       [](std::string t) { return Replaced(t, "state 2 ", "state 20 "); },
+       Code::kFailedPrecondition, "the saved state is of version \"20\", not \"2\""},
       {"cut off in the first line", [](std::string t) { return t.substr(0, 60); }, Code::kDataLoss,
        "the saved state is cut off in its first line"},
       {"cut off", [](std::string t) { return t.substr(0, t.size() - 1); }, Code::kDataLoss,
@@ -193,10 +194,6 @@ TEST_CASE("Lines that can't be read refuse the whole state", "[state]") {
       {"without a name", R"({"kind":"Service"})", "Service: metadata.name: expected a name"},
       {"a wrong type", R"({"kind":"Pod","metadata":{"name":7}})",
        "Pod: metadata.name: expected a string"},
-      {"announced without a Service", R"({"kind":"Announced","addresses":[]})",
-       "object: metadata.name: expected a name"},
-      {"announced nonsense", R"({"kind":"Announced","metadata":{"name":"a"},"addresses":["x"]})",
-       "addresses[0]: expected an IP address"},
   }));
   DYNAMIC_SECTION(c.name) {
     const auto state = DecodeLines("{\"kind\":\"Node\",\"metadata\":{\"name\":\"n1\"}}\n" +

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,13 +16,12 @@ using namespace std::chrono_literals;
 
 constexpr TimePoint kStart{std::chrono::hours(1)};
 
-StateKeeper::SliceSource SourceOf(const std::vector<model::EndpointSlice>& slices) {
-  return [&slices](const auto& visit) { std::ranges::for_each(slices, visit); };
+StateKeeper::Sources SourcesOf(const SavedState& state) {
+  return {.services = [&state](const auto& visit) { std::ranges::for_each(state.services, visit); },
+          .slices = [&state](const auto& visit) { std::ranges::for_each(state.slices, visit); }};
 }
 
-StateKeeper::SliceSource NoSlices() {
-  return [](const auto&) {};
-}
+const SavedState kNothing;
 
 void Fill(StateKeeper& keeper, const SavedState& state) {
   const auto upsert = [&keeper](const auto& objects) {
@@ -31,7 +29,6 @@ void Fill(StateKeeper& keeper, const SavedState& state) {
       keeper.Upsert(object);
     }
   };
-  upsert(state.services);
   upsert(state.nodes);
   upsert(state.pods);
   upsert(state.pools);
@@ -40,19 +37,18 @@ void Fill(StateKeeper& keeper, const SavedState& state) {
   if (state.config_map) {
     keeper.Upsert(*state.config_map);
   }
-  keeper.SetAnnounced(std::make_shared<LastAnnounced>(state.announced));
 }
 
 // One that has written what it had.
 struct Written {
-  explicit Written(const SavedState& state = ExampleState()) : slices(state.slices) {
+  explicit Written(const SavedState& state = ExampleState()) : known(state) {
     Fill(keeper, state);
     keeper.Complete();
     REQUIRE(keeper.Poll(kStart, kSaved));
     keeper.OnWritten(kStart, absl::OkStatus());
   }
-  std::vector<model::EndpointSlice> slices;
-  StateKeeper keeper{kIdentity, SourceOf(slices)};
+  SavedState known;
+  StateKeeper keeper{kIdentity, SourcesOf(known)};
 };
 
 SavedState Read(const std::string& text) {
@@ -64,8 +60,8 @@ SavedState Read(const std::string& text) {
 }  // namespace
 
 TEST_CASE("Nothing is written before everything is known, then at once", "[state]") {
-  SavedState expected = ExampleState();
-  StateKeeper keeper(kIdentity, SourceOf(expected.slices));
+  const SavedState expected = ExampleState();
+  StateKeeper keeper(kIdentity, SourcesOf(expected));
   Fill(keeper, expected);
   CHECK_FALSE(keeper.NextDeadline());
   CHECK_FALSE(keeper.Poll(kStart + 1h, kSaved));
@@ -75,7 +71,6 @@ TEST_CASE("Nothing is written before everything is known, then at once", "[state
   const auto bytes = keeper.Poll(kStart, kSaved);
   REQUIRE(bytes);
   CHECK(keeper.octets() == bytes->size());
-  std::ranges::sort(expected.services, {}, &model::Service::key);
   CHECK(Read(*bytes) == expected);
 }
 
@@ -94,33 +89,16 @@ TEST_CASE("What is worth a write", "[state]") {
   };
   const auto c = GENERATE(values<Case>({
       {"all of it once more", [](StateKeeper& k) { Fill(k, ExampleState()); }, false},
-      {"what nobody uses of a Service",
-       [](StateKeeper& k) {
-         model::Service service = ExampleService();
-         service.resource_version = "99";
-         service.ports = {{"TCP", 443}};
-         k.Upsert(service);
-       },
-       false},
-      {"a label of a Service",
-       [](StateKeeper& k) {
-         model::Service service = ExampleService();
-         service.labels["a"] = "b";
-         k.Upsert(service);
-       },
-       true},
-      {"a slice", [](StateKeeper& k) { k.NoteSlicesChanged(); }, true},
-      {"a Service goes", [](StateKeeper& k) { k.Delete(Resource::kServices, {"default", "web"}); },
-       true},
-      {"a Service that is not known goes",
-       [](StateKeeper& k) { k.Delete(Resource::kServices, {"default", "x"}); }, false},
+      {"a label of a node",
+       [](StateKeeper& k) { k.Upsert(model::Node{.name = "n2", .labels = {{"a", "b"}}}); }, true},
+      {"a Service, or a slice", [](StateKeeper& k) { k.NoteSourcesChanged(); }, true},
+      {"a node that is not known goes",
+       [](StateKeeper& k) { k.Delete(Resource::kNodes, {"", "x"}); }, false},
       {"a node goes", [](StateKeeper& k) { k.Delete(Resource::kNodes, {"", "n2"}); }, true},
       {"a pod goes", [](StateKeeper& k) { k.Delete(Resource::kPods, {"ns", "speaker-a"}); }, true},
       {"a pool goes", [](StateKeeper& k) { k.Delete(Resource::kPools, {"ns", "first"}); }, true},
       {"the ConfigMap goes",
        [](StateKeeper& k) { k.Delete(Resource::kConfigMap, {"ns", "config"}); }, true},
-      {"what is announced",
-       [](StateKeeper& k) { k.SetAnnounced(std::make_shared<LastAnnounced>()); }, true},
   }));
   DYNAMIC_SECTION(c.name) {
     Written w;
@@ -129,13 +107,12 @@ TEST_CASE("What is worth a write", "[state]") {
   }
 }
 
-TEST_CASE("Slices are saved as they are when it is written", "[state]") {
+TEST_CASE("Services and slices are saved as they are when it is written", "[state]") {
   Written w;
-  w.slices[0].endpoints.clear();
-  w.keeper.NoteSlicesChanged();
-  SavedState expected = ExampleState();
-  expected.slices[0].endpoints.clear();
-  CHECK(Read(*w.keeper.Poll(kStart + 1h, kSaved)).slices == expected.slices);
+  w.known.slices[0].endpoints.clear();
+  w.known.services.pop_back();
+  w.keeper.NoteSourcesChanged();
+  CHECK(Read(*w.keeper.Poll(kStart + 1h, kSaved)) == w.known);
 }
 
 TEST_CASE("At most one write a second, the last one true", "[state]") {
@@ -169,7 +146,7 @@ TEST_CASE("A large state is written less often", "[state]") {
 }
 
 TEST_CASE("While a write is under way, another waits", "[state]") {
-  StateKeeper keeper(kIdentity, NoSlices());
+  StateKeeper keeper(kIdentity, SourcesOf(kNothing));
   keeper.Complete();
   REQUIRE(keeper.Poll(kStart, kSaved));
   keeper.Upsert(model::Node{.name = "n1"});
@@ -182,7 +159,7 @@ TEST_CASE("While a write is under way, another waits", "[state]") {
 }
 
 TEST_CASE("The disk is full: told once, tried less and less often", "[state]") {
-  StateKeeper keeper(kIdentity, NoSlices());
+  StateKeeper keeper(kIdentity, SourcesOf(kNothing));
   keeper.Complete();
   TimePoint now = kStart;
   int attempts = 0;
@@ -215,7 +192,7 @@ TEST_CASE("The disk is full: told once, tried less and less often", "[state]") {
 }
 
 TEST_CASE("A state that is too long is not written", "[state]") {
-  StateKeeper keeper(kIdentity, NoSlices());
+  StateKeeper keeper(kIdentity, SourcesOf(kNothing));
   keeper.Complete();
   for (int i = 0; i < 24; ++i) {
     keeper.Upsert(model::Node{.name = std::to_string(i),
@@ -234,22 +211,18 @@ TEST_CASE("A state that is too long is not written", "[state]") {
 }
 
 TEST_CASE("Objects of one name are told apart by namespace and kind", "[state]") {
-  StateKeeper keeper(kIdentity, NoSlices());
+  StateKeeper keeper(kIdentity, SourcesOf(kNothing));
   keeper.Complete();
-  model::Service service;
-  service.key = {"a", "same"};
-  keeper.Upsert(service);
-  service.key = {"b", "same"};
-  keeper.Upsert(service);
   keeper.Upsert(model::Node{.name = "same"});
   keeper.Upsert(model::IpAddressPoolResource{.key = {"a", "same"}});
+  keeper.Upsert(model::IpAddressPoolResource{.key = {"b", "same"}});
   keeper.Upsert(model::AddressPoolResource{.key = {"a", "same"}});
-  CHECK(keeper.size() == 5);
-  keeper.Delete(Resource::kServices, {"a", "same"});
+  CHECK(keeper.size() == 4);
+  keeper.Delete(Resource::kPools, {"a", "same"});
   const SavedState state = Read(*keeper.Poll(kStart, kSaved));
-  CHECK(state.services.size() == 1);
   CHECK(state.nodes.size() == 1);
-  CHECK(state.pools.size() == 1);
+  REQUIRE(state.pools.size() == 1);
+  CHECK(state.pools[0].key.name_space == "b");
   CHECK(state.address_pools.size() == 1);
 }
 
