@@ -4,8 +4,10 @@
 /// What is said and written about a Service that was settled.
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "common/base/strings.h"
 #include "controller/reconcile/reconciler_impl.h"
 #include "controller/reconcile/service_wish.h"
@@ -35,7 +37,9 @@ std::optional<model::PoolName> PoolAnnotation(const model::Service& service) {
 Reconciler::Impl::Content Reconciler::Impl::ContentOf(const model::Service& service) {
   return {.ingress = service.ingress_ips,
           .pool = PoolAnnotation(service),
-          .condition = service.address_allocated};
+          .condition = service.address_allocated
+                           ? std::make_shared<const model::Condition>(*service.address_allocated)
+                           : nullptr};
 }
 
 void Reconciler::Impl::Publish(Entry& entry, const Standing& standing) {
@@ -64,10 +68,11 @@ void Reconciler::Impl::Publish(Entry& entry, const Standing& standing) {
     WakeAt(taken, entry);
   }
   if (standing.refusal) {
-    record.wanted.condition = {.status = "False",
-                               .reason = std::string(standing.refusal->reason),
-                               .message = CutText(standing.refusal->message, kMaxRefusalOctets),
-                               .observed_generation = record.service->generation};
+    record.wanted.condition = std::make_shared<const model::Condition>(
+        model::Condition{.status = "False",
+                         .reason = std::string(standing.refusal->reason),
+                         .message = CutText(standing.refusal->message, kMaxRefusalOctets),
+                         .observed_generation = record.service->generation});
   }
   to_write_.insert(key);
 }
@@ -115,8 +120,10 @@ void Reconciler::Impl::Report(Record& record, const Standing& standing) {
   const model::ServiceKey& key = record.service->key;
   const std::vector<std::string> addresses =
       standing.allocation ? Texts(standing.allocation->addresses) : std::vector<std::string>{};
+  decltype(record.said) said;
   for (const Remark& remark : standing.remarks) {
-    if (std::ranges::find(record.remarks, remark) != record.remarks.end()) {
+    said.push_back(absl::HashOf(remark.warning, remark.reason, remark.message));
+    if (std::ranges::find(record.said, said.back()) != record.said.end()) {
       continue;
     }
     actions_.push_back(EmitEvent{.service = record.service,
@@ -134,7 +141,7 @@ void Reconciler::Impl::Report(Record& record, const Standing& standing) {
     }
   }
   if (!standing.remarks.empty() || !standing.allocation || addresses != record.wanted.ingress) {
-    record.remarks = standing.remarks;
+    record.said = std::move(said);
   }
   if (!standing.allocation && !record.wanted.ingress.empty()) {
     actions_.push_back(LogFact{
@@ -258,11 +265,12 @@ void Reconciler::Impl::WriteIfNeeded(Entry& entry) {
     }
   }
   SetShown(entry, MayShow(record, StatusAddresses(service)));
-  actions_.push_back(WriteStatus{.id = record.write,
-                                 .service = record.service,
-                                 .ingress_ips = next.ingress,
-                                 .pool = next.pool,
-                                 .condition = next.condition});
+  actions_.push_back(
+      WriteStatus{.id = record.write,
+                  .service = record.service,
+                  .ingress_ips = next.ingress,
+                  .pool = next.pool,
+                  .condition = next.condition ? std::optional(*next.condition) : std::nullopt});
   record.written = std::make_unique<Content>(std::move(next));
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "controller/reconcile/convergence.h"
 #include "controller/reconcile/reconciler.h"
 #include "controller/reconcile/shown_addresses.h"
@@ -53,8 +54,12 @@ class Reconciler::Impl {
   struct Content {
     std::vector<std::string> ingress;
     std::optional<model::PoolName> pool;
-    std::optional<model::Condition> condition;
-    friend bool operator==(const Content&, const Content&) = default;
+    std::shared_ptr<const model::Condition> condition;  // null, nearly always
+    friend bool operator==(const Content& a, const Content& b) {
+      const bool same_condition =
+          a.condition && b.condition ? *a.condition == *b.condition : a.condition == b.condition;
+      return same_condition && a.ingress == b.ingress && a.pool == b.pool;
+    }
   };
 
   struct Record {
@@ -69,12 +74,12 @@ class Reconciler::Impl {
     // admission webhook) would make it again.
     std::unique_ptr<Content> written;
     std::string altered_version;
-    Content wanted;               // what the status should show
-    std::vector<Remark> remarks;  // as they were said last
-    AddressList shown;            // what the API server may be showing: the status as it is known,
-    AddressList unconfirmed;      // and writes of which the fate is not known
-    AddressList blocked_on;       // others may be showing these, and have to give them up first
-    AddressList in_vain;          // asked for, and in use by others, whom its condition names
+    Content wanted;                            // what the status should show
+    absl::InlinedVector<std::size_t, 1> said;  // hashes of the remarks that were made last
+    AddressList shown;        // what the API server may be showing: the status as it is known,
+    AddressList unconfirmed;  // and writes of which the fate is not known
+    AddressList blocked_on;   // others may be showing these, and have to give them up first
+    AddressList in_vain;      // asked for, and in use by others, whom its condition names
   };
   using Records = std::map<model::ServiceKey, Record>;
   using Entry = Records::value_type;
