@@ -210,9 +210,8 @@ std::vector<ConflictNotice> Announcer::TakeConflictNotices() {
 }
 
 bool Announcer::Allows(const Scope& scope, const Link& link, net::IpFamily family) {
-  const AllowedInterfaces& interfaces = scope.first;
-  const bool named = interfaces && interfaces->contains(link.name);
-  return (named || !interfaces) && MayAnswer(link, family, named);
+  const bool named = scope.first.Named(link.name);
+  return (named || scope.first.all()) && MayAnswer(link, family, named);
 }
 
 void Announcer::Join(const AllowedInterfaces& interfaces, net::IpFamily family, Entry* entry) {

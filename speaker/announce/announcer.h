@@ -22,6 +22,7 @@
 #include "common/base/time.h"
 #include "common/net/arp.h"
 #include "common/net/ip_address.h"
+#include "speaker/announce/allowed_interfaces.h"
 #include "speaker/announce/announcer_pace.h"
 #include "speaker/announce/arp_responder.h"
 #include "speaker/announce/conflict.h"
@@ -32,9 +33,6 @@
 #include "speaker/announce/ndp_responder.h"
 
 namespace stentor::speaker {
-
-/// The names of the interfaces that may announce an address; absent: all that are eligible.
-using AllowedInterfaces = std::optional<std::set<std::string>>;
 
 /// How one address is to be announced.
 struct AnnouncementSpec {

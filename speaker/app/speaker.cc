@@ -385,9 +385,9 @@ void SpeakerApp::ShowAnnounced() {
       Announcing(service, addresses);
     }
     with_interfaces[service.service] =
-        service.interfaces
-            ? std::vector<std::string>(service.interfaces->begin(), service.interfaces->end())
-            : std::vector<std::string>();
+        service.interfaces.all() ? std::vector<std::string>()
+                                 : std::vector<std::string>(service.interfaces.names()->begin(),
+                                                            service.interfaces.names()->end());
   }
   told_ = std::move(told);
   if (members_) {

@@ -18,15 +18,6 @@ bool Contains(const std::vector<net::IpAddress>& addresses, const net::IpAddress
   return std::ranges::find(addresses, address) != addresses.end();
 }
 
-// The interfaces of two Services that share an address add up.
-void Merge(AllowedInterfaces& into, const AllowedInterfaces& more) {
-  if (!into || !more) {
-    into.reset();
-  } else {
-    into->insert(more->begin(), more->end());
-  }
-}
-
 ConflictPolicy Convert(config::ConflictPolicy policy) {
   return policy == config::ConflictPolicy::kStrict ? ConflictPolicy::kStrict
                                                    : ConflictPolicy::kWarn;
@@ -60,7 +51,7 @@ void Reconciler::RebuildAnnouncements() {
                                                                .policy = Convert(entry.policy),
                                                                .probe = fresh});
       if (!added) {
-        Merge(it->second.interfaces, entry.interfaces);
+        it->second.interfaces = it->second.interfaces.With(entry.interfaces);
         it->second.policy = std::max(it->second.policy, Convert(entry.policy));
         it->second.probe = it->second.probe && fresh;
       }

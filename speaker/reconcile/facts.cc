@@ -66,6 +66,7 @@ void Reconciler::UpsertService(const model::Service& service) {
   entry.traffic_policy = service.external_traffic_policy;
   entry.health_check_port = service.health_check_node_port;
   entry.labels = service.labels;
+  entry.failure_told = entry.failure_told && entry.ingress == ingress;
   entry.ingress = std::move(ingress);
   if (entry.mine) {
     if (!slices_.IsWanted(service.key)) {
@@ -231,7 +232,7 @@ void Reconciler::SetInterfaces(std::set<std::string> names) {
   interfaces_ = std::move(names);
   for (const auto& [key, entry] : services_) {
     if (entry.verdict == Verdict::kInterfaceMissing ||
-        (entry.verdict == Verdict::kAnnounced && entry.interfaces)) {
+        (entry.verdict == Verdict::kAnnounced && !entry.interfaces.all())) {
       due_.insert(key);
     }
   }

@@ -14,7 +14,8 @@ bool Contains(const std::vector<net::IpAddress>& addresses, const net::IpAddress
 }
 
 bool Same(const AllowedInterfaces& allowed, const InterfaceChoice& choice) {
-  return allowed ? !choice.all && std::ranges::equal(*allowed, choice.names) : choice.all;
+  return allowed.all() == choice.all &&
+         (choice.all || std::ranges::equal(*allowed.names(), choice.names));
 }
 
 }  // namespace
@@ -189,7 +190,7 @@ bool Reconciler::Apply(const model::ServiceKey& key, Entry& entry, const Outcome
   if (outcome.verdict == Verdict::kInterfaceMissing) {
     TellFailure(key, entry);
   } else if (outcome.verdict != Verdict::kNotReady) {
-    entry.failed.clear();
+    entry.failure_told = false;
   }
 
   const bool announce = outcome.verdict == Verdict::kAnnounced;
@@ -276,10 +277,9 @@ bool Reconciler::Announce(Entry& entry, const Outcome& outcome) {
   }
   bool changed = false;
   if (const InterfaceChoice& choice = *outcome.vote.interfaces; !Same(entry.interfaces, choice)) {
-    entry.interfaces.reset();
-    if (!choice.all) {
-      entry.interfaces.emplace(choice.names.begin(), choice.names.end());
-    }
+    entry.interfaces = choice.all
+                           ? AllowedInterfaces()
+                           : AllowedInterfaces::Only({choice.names.begin(), choice.names.end()});
     changed = true;
   }
   if (entry.policy != outcome.vote.conflict_policy) {
@@ -290,10 +290,9 @@ bool Reconciler::Announce(Entry& entry, const Outcome& outcome) {
 }
 
 void Reconciler::TellFailure(const model::ServiceKey& key, Entry& entry) {
-  if (entry.failed == entry.ingress) {
+  if (std::exchange(entry.failure_told, true)) {
     return;
   }
-  entry.failed = entry.ingress;
   AnnounceFailure failure{.service = key, .uid = entry.uid, .messages = {}};
   for (const net::IpAddress& address : entry.ingress) {
     failure.messages.push_back(StrCat("the interfaces specified by LB IP \"", address.ToString(),

@@ -298,7 +298,7 @@ class Reconciler {
     std::vector<net::IpAddress> fresh;      // those of them that were new in the cluster
     AllowedInterfaces interfaces;
     config::ConflictPolicy policy = config::ConflictPolicy::kWarn;
-    std::vector<net::IpAddress> failed;  // that TakeFailures() has told of
+    bool failure_told = false;  // by TakeFailures(), of these addresses
     Ranking ranking;
   };
   // Views: used up before anything changes.

@@ -75,8 +75,8 @@ TEST_CASE("A flood on one port leaves the others their turn", "[load]") {
   n.Ip("link add net1 type veth peer name c1 netns {peer}\nlink set net1 up");
   n.client.Run("ip link set c0 up; ip link set c1 up");
   const net::IpAddress other = net::Ipv4Address::FromOctets(192, 0, 2, 112);
-  n.SetAnnounced({{kV4, {.interfaces = std::set<std::string>{"net0"}}},
-                  {other, {.interfaces = std::set<std::string>{"net1"}}}});
+  n.SetAnnounced({{kV4, {.interfaces = AllowedInterfaces::Only({"net0"})}},
+                  {other, {.interfaces = AllowedInterfaces::Only({"net1"})}}});
   REQUIRE(n.AwaitOpened("ARP on net0"));
   REQUIRE(n.AwaitOpened("ARP on net1"));
   const RawSender flood(n.client, "c0");

@@ -44,12 +44,13 @@ bool Coin() { return *rc::gen::arbitrary<bool>(); }
 AnnouncementSpec AnySpec() {
   AnnouncementSpec spec;
   if (Coin()) {
-    spec.interfaces.emplace();
+    AllowedInterfaces::Names names;
     for (const std::string& name : kNames) {
       if (Coin()) {
-        spec.interfaces->insert(name);
+        names.insert(name);
       }
     }
+    spec.interfaces = AllowedInterfaces::Only(std::move(names));
   }
   spec.policy = Coin() ? kWarn : kStrict;
   spec.probe = Coin();
@@ -197,7 +198,7 @@ class World {
     if (!link.can_answer || (!vip.IsIpv4() && !link.link_local)) {
       return false;
     }
-    return spec.interfaces ? spec.interfaces->contains(link.name) : !link.enslaved;
+    return spec.interfaces.all() ? !link.enslaved : spec.interfaces.Named(link.name);
   }
 
   // May be answered although it is not to be announced.

@@ -56,7 +56,7 @@ inline net::AddressMessage LinkLocalOf(IfIndex index, const net::Ipv6Address& ad
 }
 
 inline AnnouncementSpec On(const char* interface) {
-  return {.interfaces = std::set<std::string>{interface}};
+  return {.interfaces = AllowedInterfaces::Only({interface})};
 }
 
 inline constexpr auto kWarn = ConflictPolicy::kWarn;
@@ -67,7 +67,7 @@ inline const net::Ipv6Address kNobody6 = *net::Ipv6Address::Parse("100::1");
 
 /// An address that is new in the cluster.
 inline AnnouncementSpec New(ConflictPolicy policy) {
-  return {.interfaces = std::nullopt, .policy = policy, .probe = true};
+  return {.interfaces = {}, .policy = policy, .probe = true};
 }
 
 inline std::vector<std::byte> Octets(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
@@ -254,7 +254,7 @@ struct Node {
 /// A node that has long announced an address of each family.
 struct Announced : Node {
   explicit Announced(ConflictPolicy policy) {
-    const AnnouncementSpec spec{.interfaces = std::nullopt, .policy = policy};
+    const AnnouncementSpec spec{.interfaces = {}, .policy = policy};
     announcer.SetAnnounced({{kVip, spec}, {kVip6, spec}}, now);
     static_cast<void>(Run(9s));  // all that a take-over says
   }

@@ -107,7 +107,7 @@ TEST_CASE("Withdrawn and announced again within a moment is told once each", "[a
 TEST_CASE("An address is announced only where it is allowed", "[announcer]") {
   Node node;
   node.announcer.Announce(
-      kVip, AnnouncementSpec{.interfaces = std::set<std::string>{"eth1", "eth7"}}, node.now);
+      kVip, AnnouncementSpec{.interfaces = AllowedInterfaces::Only({"eth1", "eth7"})}, node.now);
   CHECK(CountByLink(node.Run(60s)).count(kEth0) == 0);
   CHECK_FALSE(node.announcer.Contains(kVip, kEth0));
   CHECK(node.announcer.Contains(kVip, kEth1));
@@ -122,7 +122,7 @@ TEST_CASE("An address is announced only where it is allowed", "[announcer]") {
     CHECK(count.count(kEth1) == 0);
   }
   SECTION("no interface at all means none, not all") {
-    CHECK(node.announcer.Announce(kVip, AnnouncementSpec{.interfaces = std::set<std::string>{}},
+    CHECK(node.announcer.Announce(kVip, AnnouncementSpec{.interfaces = AllowedInterfaces::Only({})},
                                   node.now));
     CHECK(node.Run(60s).empty());
     CHECK(node.announcer.InterfacesOf(kVip).empty());

@@ -212,7 +212,8 @@ TEST_CASE("What is no conflict while probing", "[conflict]") {
     node.Apply(LinkOf(IfIndex{9}, "dummy0", kDummyMac, net::kLinkNoArp));
     node.announcer.SetKnownMacs({kHost}, node.now);
     node.announcer.SetAnnounced(
-        {{kVip, {.interfaces = std::set<std::string>{"eth0"}, .policy = kStrict, .probe = true}}},
+        {{kVip,
+          {.interfaces = AllowedInterfaces::Only({"eth0"}), .policy = kStrict, .probe = true}}},
         node.now);
     static_cast<void>(node.Run(20ms));
     static_cast<void>(node.announcer.OnArpFrame(c.link, c.frame, node.now));
@@ -316,10 +317,10 @@ TEST_CASE("Interfaces that are added to a waiting address are asked", "[conflict
   Node node;
   node.AddOwner(kThief, {kVip});
   AnnouncementSpec spec = New(kStrict);
-  spec.interfaces = std::set<std::string>{"eth1"};
+  spec.interfaces = AllowedInterfaces::Only({"eth1"});
   node.announcer.Announce(kVip, spec, node.now);
   static_cast<void>(node.Run(130ms));
-  spec.interfaces.reset();
+  spec.interfaces = {};
   CHECK(node.announcer.Announce(kVip, spec, node.now));
   static_cast<void>(node.Run(2s));
   CHECK(node.announcer.StateOf(kVip) == AddressState::kWithheld);
@@ -347,7 +348,7 @@ TEST_CASE("Of 1,000 new addresses those without an owner are announced within ha
   Announcements desired;
   std::set<net::IpAddress> owned;
   AnnouncementSpec spec = New(policy);
-  spec.interfaces = std::set<std::string>{"eth0"};
+  spec.interfaces = AllowedInterfaces::Only({"eth0"});
   for (std::uint32_t i = 0; i < 1000; ++i) {
     const net::Ipv4Address vip(net::Ipv4Address::FromOctets(198, 18, 0, 1).value() + i);
     desired[vip] = spec;

@@ -105,7 +105,7 @@ TEST_CASE("1,000 new addresses behind a proxy cost few questions", "[conflict]")
   node.AddOwner(kRouter, {}, 3ms, /*proxy=*/true);
   Announcements desired;
   AnnouncementSpec spec = New(kStrict);
-  spec.interfaces = std::set<std::string>{"eth0"};
+  spec.interfaces = AllowedInterfaces::Only({"eth0"});
   for (std::uint32_t i = 0; i < 1000; ++i) {
     desired[net::Ipv4Address(net::Ipv4Address::FromOctets(198, 18, 0, 1).value() + i)] = spec;
   }

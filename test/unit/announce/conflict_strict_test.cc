@@ -69,7 +69,7 @@ TEST_CASE("Strict: the second claim within ten seconds makes us give way", "[con
 TEST_CASE("The claim that makes us give way is not answered, nor is what had been on its way sent",
           "[conflict]") {
   Node node;
-  node.announcer.Announce(kVip, {.interfaces = std::nullopt, .policy = kStrict}, node.now);
+  node.announcer.Announce(kVip, {.interfaces = {}, .policy = kStrict}, node.now);
   static_cast<void>(node.Run(1s));
   node.Hear(kEth0, Claim(kVip, kThief));
   static_cast<void>(node.Run(500ms));
@@ -115,7 +115,7 @@ TEST_CASE("What was taken back, or is withdrawn, is no change", "[conflict]") {
   static_cast<void>(node.Run(1s));
   node.Hear(kEth0, Claim(kVip, kThief));
   CHECK(node.announcer.conflict_totals().withheld == 1);
-  const AnnouncementSpec strict{.interfaces = std::nullopt, .policy = kStrict};
+  const AnnouncementSpec strict{.interfaces = {}, .policy = kStrict};
   SECTION("withdrawn") {
     node.announcer.Withdraw(kVip);
     CHECK(node.announcer.TakeChanges() == AnnouncementChange{});

@@ -5,6 +5,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "test/unit/speaker_reconcile/fixture.h"
@@ -14,6 +15,8 @@ namespace {
 
 using Names = std::set<std::string>;
 using enum config::ConflictPolicy;
+
+AllowedInterfaces Only(Names names) { return AllowedInterfaces::Only(std::move(names)); }
 
 config::L2Advertisement On(const char* name, std::vector<std::string> interfaces,
                            config::ConflictPolicy policy = kWarn, const char* tier = nullptr) {
@@ -52,30 +55,30 @@ TEST_CASE("What Services that share an address say adds up", "[speaker-reconcile
     ConflictPolicy policy;
   };
   const auto c = GENERATE(values<Case>({
-      {"all interfaces", {On("a", {})}, std::nullopt, ConflictPolicy::kWarn},
+      {"all interfaces", {On("a", {})}, AllowedInterfaces(), ConflictPolicy::kWarn},
       {"of two advertisements for both",
        {On("a", {"eth0"}), On("b", {"eth1"})},
-       Names{"eth0", "eth1"},
+       Only({"eth0", "eth1"}),
        ConflictPolicy::kWarn},
       {"of one for each",
        {On("a", {"eth0"}, kWarn, "1"), On("b", {"eth1"}, kWarn, "2")},
-       Names{"eth0", "eth1"},
+       Only({"eth0", "eth1"}),
        ConflictPolicy::kWarn},
       {"one of them names none",
        {On("a", {"eth0"}, kWarn, "1"), On("b", {}, kWarn, "2")},
-       std::nullopt,
+       AllowedInterfaces(),
        ConflictPolicy::kWarn},
       {"the first of them is strict",
        {On("a", {"eth0"}, kStrict, "1"), On("b", {"eth1"}, kWarn, "2")},
-       Names{"eth0", "eth1"},
+       Only({"eth0", "eth1"}),
        ConflictPolicy::kStrict},
       {"the second of them is strict",
        {On("a", {"eth0"}, kWarn, "1"), On("b", {"eth1"}, kStrict, "2")},
-       Names{"eth0", "eth1"},
+       Only({"eth0", "eth1"}),
        ConflictPolicy::kStrict},
       {"one is announced only, and the other one's strictness doesn't count",
        {On("a", {"eth0"}, kWarn, "1"), On("b", {"eth1"}, kStrict, "3")},
-       Names{"eth0"},
+       Only({"eth0"}),
        ConflictPolicy::kWarn},
   }));
   DYNAMIC_SECTION(c.name) {
@@ -94,7 +97,7 @@ TEST_CASE("An address stays as long as one Service needs it", "[speaker-reconcil
   fixture.reconciler.DeleteService(kKey);
   CHECK(fixture.reconciler.Reconcile(kNow).size() == 1);
   REQUIRE(fixture.reconciler.announcements().contains(kVip));
-  CHECK(fixture.reconciler.announcements().at(kVip).interfaces == Names{"eth1"});
+  CHECK(fixture.reconciler.announcements().at(kVip).interfaces == Only({"eth1"}));
   CHECK(fixture.reconciler.announcements().at(kVip).policy == ConflictPolicy::kWarn);
   fixture.reconciler.DeleteService({"default", "web2"});
   CHECK(fixture.reconciler.Reconcile(kNow).size() == 1);
@@ -112,8 +115,8 @@ TEST_CASE("Other interfaces or another policy change the announcement, not the o
 
   fixture.reconciler.SetConfig(OnePool({On("a", {"eth1", "eth0"})}));
   CHECK(fixture.reconciler.Reconcile(kNow).empty());
-  CHECK(fixture.reconciler.announcements().at(kVip).interfaces == Names{"eth0", "eth1"});
-  CHECK(fixture.reconciler.AnnouncedServices().at(0).interfaces == Names{"eth0", "eth1"});
+  CHECK(fixture.reconciler.announcements().at(kVip).interfaces == Only({"eth0", "eth1"}));
+  CHECK(fixture.reconciler.AnnouncedServices().at(0).interfaces == Only({"eth0", "eth1"}));
   CHECK(changed());
 
   fixture.reconciler.SetConfig(OnePool({On("a", {"eth0", "eth1"})}));
@@ -127,7 +130,7 @@ TEST_CASE("Other interfaces or another policy change the announcement, not the o
 
   fixture.reconciler.SetConfig(OnePool({On("a", {}, kStrict)}));
   CHECK(fixture.reconciler.Reconcile(kNow).empty());
-  CHECK(fixture.reconciler.announcements().at(kVip).interfaces == std::nullopt);
+  CHECK(fixture.reconciler.announcements().at(kVip).interfaces == AllowedInterfaces());
   CHECK(changed());
 }
 
