@@ -110,7 +110,6 @@ class SpeakerApp {
   bool stopping_ = false;
   std::uint64_t announced_revision_ = 0;
   std::optional<std::uint64_t> shown_revision_;  // of what was told; none: not all was
-  // Of each Service that has been shown as announced: the addresses.
   std::optional<std::uint64_t> shown_conflicts_;  // Announcer::conflict_revision()
   // Of each Service (hash of its name and uid) that this node has won, and announced at some time
   // since: with which addresses (a hash) it was told last. That an address is withheld and released
