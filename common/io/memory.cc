@@ -119,14 +119,23 @@ void IdleMemory::Release() {
 }
 
 bool ReleasePolicy::IsDue(TimePoint now, std::uint64_t resident) {
-  const std::uint64_t former = std::exchange(former_, resident);
-  const bool rests = resident <= former;
-  return now >= due_ || (released_ && rests && resident >= *released_ + limits_.growth);
+  const bool rests = resident <= std::exchange(former_, resident);
+  if (now >= due_) {
+    return true;
+  }
+  if (!released_ || !rests) {
+    return false;
+  }
+  if (!used_) {
+    used_ = resident;
+  }
+  return resident >= *used_ + limits_.growth;
 }
 
-void ReleasePolicy::NoteReleased(TimePoint now, std::uint64_t resident) {
-  released_ = resident;
-  former_ = resident;
+void ReleasePolicy::NoteReleased(TimePoint now) {
+  released_ = true;
+  used_.reset();
+  former_ = 0;
   due_ = now + limits_.latest;
 }
 
@@ -138,7 +147,7 @@ MemoryKeeper::MemoryKeeper(EventLoop& loop, const ReleasePolicy::Limits& limits,
 void MemoryKeeper::Look() {
   if (policy_.IsDue(loop_.Now(), ResidentOctets())) {
     memory_.Release();
-    policy_.NoteReleased(loop_.Now(), ResidentOctets());
+    policy_.NoteReleased(loop_.Now());
   }
   timer_.ArmAfter(look_, [this] { Look(); });
 }

@@ -65,14 +65,15 @@ class ReleasePolicy {
   /// To be asked every few seconds, with the octets that are resident: what is the same as the last
   /// time has come to rest.
   [[nodiscard]] bool IsDue(TimePoint now, std::uint64_t resident);
-  /// It has been done, and this is resident still.
-  void NoteReleased(TimePoint now, std::uint64_t resident);
+  /// It has been done.
+  void NoteReleased(TimePoint now);
 
  private:
   const Limits limits_;
   TimePoint due_;
-  std::optional<std::uint64_t> released_;  // resident after the last time
-  std::uint64_t former_ = 0;               // at the last question
+  bool released_ = false;              // at some time
+  std::optional<std::uint64_t> used_;  // resident when it first rested since: what is in use
+  std::uint64_t former_ = 0;           // at the last question
 };
 
 /// Gives idle memory back by this policy.

@@ -25,8 +25,6 @@ struct Remark {
   bool warning = false;
   std::string_view reason;  ///< Static storage; MetalLB's.
   std::string message;
-
-  friend bool operator==(const Remark&, const Remark&) = default;
 };
 
 /// Where a Service stands.

@@ -10,7 +10,7 @@
 namespace stentor::speaker {
 
 /// Which interfaces may announce an address: those with certain names, or all that are eligible.
-/// Small, and copies share the names: there is one for each of thousands of addresses.
+/// Small, since there are thousands, nearly all without names; copies share them.
 class AllowedInterfaces {
  public:
   using Names = std::set<std::string>;

@@ -161,7 +161,8 @@ void Facts::Unreadable(const absl::Status& status) {
 }
 
 void Facts::Forget(Resource resource, const model::ObjectKey& key) {
-  if (store_ != nullptr) {
+  const bool kept = resource != Resource::kServices && resource != Resource::kSlices;
+  if (store_ != nullptr && kept) {  // the others follow the reconciler
     store_->Delete(resource, key);
   }
   Remove(resource, key);

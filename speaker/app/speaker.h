@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -109,7 +108,7 @@ class SpeakerApp {
   bool announce_again_ = false;  // after the next elections
   bool stopping_ = false;
   std::uint64_t announced_revision_ = 0;
-  std::optional<std::uint64_t> shown_revision_;  // of what was told; none: not all was
+  std::optional<std::uint64_t> shown_revision_;   // of what was told; none: not all was
   std::optional<std::uint64_t> shown_conflicts_;  // Announcer::conflict_revision()
   // Of each Service (hash of its name and uid) that this node has won, and announced at some time
   // since: with which addresses (a hash) it was told last. That an address is withheld and released

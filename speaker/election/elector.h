@@ -47,13 +47,13 @@ struct Vote {
   [[nodiscard]] bool announce() const noexcept { return reason == DecisionReason::kAnnounced; }
 };
 
-/// The first nodes in one Service's order, as the Elector that filled it remembers them: about 60
+/// The first nodes in one Service's order, as the Elector that filled it remembers them: about 100
 /// octets, whatever the size of the cluster. A Service's owner forgets it (assigns {}) when its
 /// first address or traffic policy changes, and, if that is Local, when its endpoints do.
 class Ranking {
  private:
   friend class Elector;
-  static constexpr std::size_t kCapacity = 4;
+  static constexpr std::size_t kCapacity = 8;
 
   std::uint64_t domain_ = 0;  // version of the Domain that it is about; 0: none
   std::uint8_t size_ = 0;

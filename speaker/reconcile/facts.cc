@@ -31,7 +31,8 @@ bool SameButClaims(const Speaker& a, const Speaker& b) {
 void Reconciler::UpsertService(const model::Service& service) {
   const auto [it, added] = services_.try_emplace(service.key);
   Entry& entry = it->second;
-  const std::optional<model::Service> shown = Shown(service.key, entry);
+  const std::optional<model::Service> shown =
+      services_changed_ ? std::nullopt : Shown(service.key, entry);
   std::vector<net::IpAddress> ingress;
   entry.invalid_address = false;
   for (const std::string& text : service.ingress_ips) {
@@ -83,16 +84,16 @@ void Reconciler::UpsertService(const model::Service& service) {
 void Reconciler::DeleteService(const model::ServiceKey& key) {
   const auto it = services_.find(key);
   if (it != services_.end()) {
+    services_changed_ = services_changed_ || it->second.mine;
     it->second.mine = false;
     slices_.Unwant(key);
-    services_changed_ = true;
     due_.insert(key);
   }
 }
 
 std::optional<model::Service> Reconciler::Shown(const model::ServiceKey& key,
                                                 const Entry& entry) const {
-  if (!entry.mine || entry.invalid_address) {
+  if (!entry.mine) {
     return std::nullopt;
   }
   model::Service service;
@@ -110,6 +111,9 @@ std::optional<model::Service> Reconciler::Shown(const model::ServiceKey& key,
   service.health_check_node_port = entry.health_check_port;
   for (const net::IpAddress& address : entry.ingress) {
     service.ingress_ips.push_back(address.ToString());
+  }
+  if (entry.invalid_address) {
+    service.ingress_ips.emplace_back("invalid");  // whatever it says
   }
   return service;
 }

@@ -191,7 +191,7 @@ class Reconciler {
   // --- what a saved state has to follow ---
 
   /// Calls `visit` with each Service of our class, of which it tells what UpsertService() would
-  /// need to know it as it is. One with an address that is none is left out: it is not announced.
+  /// need to know it as it is.
   void ForEachService(const std::function<void(const model::Service&)>& visit) const;
   /// The slices that these need.
   void ForEachSlice(const std::function<void(const model::EndpointSlice&)>& visit) const {

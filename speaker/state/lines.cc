@@ -98,26 +98,25 @@ void WriteCreated(JsonText& json, const std::optional<WallTime>& created) {
 }  // namespace
 
 std::string LineOf(const model::Service& service) {
-  const model::Service trimmed = Trimmed(service);
   std::string line;
   JsonText json(&line);
-  BeginObject(json, "Service", trimmed.key);
-  WriteText(json, "uid", trimmed.uid);
-  WriteMap(json, "labels", trimmed.labels);
-  WriteMap(json, "annotations", trimmed.annotations);
+  BeginObject(json, "Service", service.key);
+  WriteText(json, "uid", service.uid);
+  WriteMap(json, "labels", service.labels);
+  WriteMap(json, "annotations", SavedAnnotations(service));
   json.End().Name("spec").Begin();
-  WriteText(json, "type", trimmed.type);
-  if (trimmed.load_balancer_class) {
-    json.Name("loadBalancerClass").Text(*trimmed.load_balancer_class);
+  WriteText(json, "type", service.type);
+  if (service.load_balancer_class) {
+    json.Name("loadBalancerClass").Text(*service.load_balancer_class);
   }
-  if (trimmed.external_traffic_policy == model::TrafficPolicy::kLocal) {
+  if (service.external_traffic_policy == model::TrafficPolicy::kLocal) {
     json.Name("externalTrafficPolicy").Text("Local");
   }
-  if (trimmed.health_check_node_port != 0) {
-    json.Name("healthCheckNodePort").Number(trimmed.health_check_node_port);
+  if (service.health_check_node_port != 0) {
+    json.Name("healthCheckNodePort").Number(service.health_check_node_port);
   }
   json.End().Name("status").Begin().Name("loadBalancer").Begin().Name("ingress").BeginList();
-  for (const std::string& ip : trimmed.ingress_ips) {
+  for (const std::string& ip : service.ingress_ips) {
     json.Begin().Name("ip").Text(ip).End();
   }
   json.EndList().End().End().End();

@@ -23,6 +23,9 @@ namespace stentor::speaker {
 [[nodiscard]] std::string LineOf(const model::AddressPoolResource& pool);
 [[nodiscard]] std::string LineOf(const model::ConfigMapEntry& entry);
 
+/// Those annotations of a Service that are saved.
+[[nodiscard]] model::Labels SavedAnnotations(const model::Service& service);
+
 /// The whole text, put together.
 class StateText {
  public:

@@ -118,16 +118,22 @@ absl::Status AddObject(const json& object, SavedState& state) {
 
 }  // namespace
 
+model::Labels SavedAnnotations(const model::Service& service) {
+  model::Labels saved;
+  for (const std::string_view key : kSavedAnnotations) {
+    if (const auto it = service.annotations.find(key); it != service.annotations.end()) {
+      saved.insert(*it);
+    }
+  }
+  return saved;
+}
+
 model::Service Trimmed(const model::Service& service) {
   model::Service trimmed;
   trimmed.key = service.key;
   trimmed.uid = service.uid;
   trimmed.labels = service.labels;
-  for (const std::string_view key : kSavedAnnotations) {
-    if (const auto it = service.annotations.find(key); it != service.annotations.end()) {
-      trimmed.annotations.insert(*it);
-    }
-  }
+  trimmed.annotations = SavedAnnotations(service);
   trimmed.type = service.type;
   trimmed.load_balancer_class = service.load_balancer_class;
   trimmed.external_traffic_policy = service.external_traffic_policy;

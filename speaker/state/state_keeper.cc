@@ -89,7 +89,7 @@ void StateKeeper::Put(Resource resource, const model::ObjectKey& key, std::strin
   if (held == line) {
     return;
   }
-  line.shrink_to_fit();  // there are thousands
+  line.shrink_to_fit();  // it stays
   held = std::move(line);
   dirty_ = true;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /// \file
-/// Keeps what is to be saved, and says when. Pure: objects come in as the API shows them; bytes
+/// Keeps what is to be saved, and says when. Pure: objects come in, or are asked for; bytes
 /// come out, which the shell writes (to another file, then renamed) wherever they are to be.
 ///
 ///   StateKeeper keeper({cluster, node}, {.services = ..., .slices = ...});

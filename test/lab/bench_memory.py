@@ -7,8 +7,8 @@ the election has it; with --one-speaker one of them announces all. MetalLB's spe
 Services, on the same machine: they are the yardstick. That of the time is bare-heartbeats.
 
 Speakers save their state, as the chart has it. A program closes connections that it does not need after at most a minute, and
-gives back memory once a minute (common/io/memory.h), until it needs some of it again: after two minutes, the median over
-another one is taken.
+gives back memory when work is over and once a minute (common/io/memory.h), until it needs some of it again: after two minutes,
+the median over another one is taken.
 """
 import argparse
 import collections

@@ -51,7 +51,7 @@ def test_what_the_api_said_is_on_disk(story):
         path = story.state_folder(node) / "speaker-state"
         assert path.stat().st_mode & 0o777 == 0o600
         head = story.saved(node).splitlines()[0].split()
-        assert head[:2] == ["stentor-speaker-state", "1"]
+        assert head[:2] == ["stentor-speaker-state", "2"]
         assert story.events(node, "savedStateUsed") == []
 
 

@@ -141,24 +141,31 @@ TEST_CASE("Memory is given back when work is over, and now and then", "[memory]"
   CHECK_FALSE(policy.IsDue(start + 5s, 90 * kMiB));
   CHECK_FALSE(policy.IsDue(start + 9s, 90 * kMiB));
   CHECK(policy.IsDue(start + 10s, 90 * kMiB));
-  policy.NoteReleased(start + 10s, 20 * kMiB);
+  policy.NoteReleased(start + 10s);
 
-  // Little: with the time.
-  CHECK_FALSE(policy.IsDue(start + 15s, 21 * kMiB - 1));
-  CHECK_FALSE(policy.IsDue(start + 69s, 21 * kMiB - 1));
-  CHECK(policy.IsDue(start + 70s, 20 * kMiB));
-  policy.NoteReleased(start + 70s, 20 * kMiB);
+  // What is in use is mapped again, and is no reason for another time.
+  CHECK_FALSE(policy.IsDue(start + 15s, 20 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 20s, 24 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 25s, 24 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 30s, 25 * kMiB - 1));
+  CHECK_FALSE(policy.IsDue(start + 35s, 25 * kMiB - 1));
+  CHECK_FALSE(policy.IsDue(start + 69s, 25 * kMiB - 1));
+  CHECK(policy.IsDue(start + 70s, 24 * kMiB));
+  policy.NoteReleased(start + 70s);
 
-  // Much: as soon as it does not become more.
-  CHECK_FALSE(policy.IsDue(start + 75s, 21 * kMiB));
+  // Much more is: as soon as it does not grow any more.
+  CHECK_FALSE(policy.IsDue(start + 75s, 24 * kMiB));
   CHECK_FALSE(policy.IsDue(start + 80s, 24 * kMiB));
-  CHECK(policy.IsDue(start + 85s, 23 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 85s, 25 * kMiB));
+  CHECK_FALSE(policy.IsDue(start + 90s, 30 * kMiB));
+  CHECK(policy.IsDue(start + 95s, 29 * kMiB));
 
-  // What could not be given back is in use, and no reason to try again.
-  policy.NoteReleased(start + 85s, 23 * kMiB);
-  CHECK_FALSE(policy.IsDue(start + 90s, 23 * kMiB));
-  CHECK_FALSE(policy.IsDue(start + 144s, 23 * kMiB));
-  CHECK(policy.IsDue(start + 145s, 23 * kMiB));
+  // What stays then is in use now.
+  policy.NoteReleased(start + 95s);
+  for (int i = 100; i < 155; i += 5) {
+    CHECK_FALSE(policy.IsDue(start + std::chrono::seconds(i), 29 * kMiB));
+  }
+  CHECK(policy.IsDue(start + 155s, 29 * kMiB));
 }
 
 TEST_CASE("Memory is given back again and again", "[memory]") {

@@ -45,6 +45,13 @@ TEST_CASE("A Service is shown as far as the election needs it", "[speaker-reconc
   CHECK(ShownBy(reconciler) == std::vector{expected});
 }
 
+TEST_CASE("An address that is none is shown as one", "[speaker-reconcile]") {
+  Fixture f;
+  f.reconciler.UpsertService(WebService({"10.20.30.2", "not an address"}));
+  REQUIRE(ShownBy(f.reconciler).size() == 1);
+  CHECK(ShownBy(f.reconciler)[0].ingress_ips == std::vector<std::string>{"10.20.30.2", "invalid"});
+}
+
 TEST_CASE("What changes nothing that is shown is not noticed", "[speaker-reconcile]") {
   struct Case {
     const char* name;
@@ -75,7 +82,7 @@ TEST_CASE("What changes nothing that is shown is not noticed", "[speaker-reconci
       {"it has no address any more", service([](model::Service& s) { s.ingress_ips = {}; }), true,
        1},
       {"an address that is none", service([](model::Service& s) { s.ingress_ips = {"x"}; }), true,
-       0},
+       1},
       {"it may share its address",
        service([](model::Service& s) { s.annotations = {{"metallb.io/allow-shared-ip", "k"}}; }),
        true, 1},
