@@ -119,8 +119,8 @@ std::vector<Speaker> Members::Speakers() const {
 void Members::OnReadable() {
   draining_ = true;
   socket_->Drain(
-      [this](const net::IpAddress& source, Bytes bytes) {
-        const Actions actions = membership_.OnDatagram(loop_.Now(), source, bytes);
+      [this](const net::IpAddress& source, Bytes bytes, Duration age) {
+        const Actions actions = membership_.OnDatagram(loop_.Now(), source, bytes, age);
         if (actions.dropped == MembershipDrop::kUnknownSender) {
           handlers_.on_unknown_sender();
         }

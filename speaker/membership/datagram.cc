@@ -15,6 +15,7 @@ constexpr std::uint8_t kWatchedFlag = 1U << 0U;
 constexpr std::uint8_t kUnderstandsClaimsFlag = 1U << 1U;
 constexpr std::uint8_t kClaimsDigestFlag = 1U << 2U;
 constexpr std::uint8_t kAboutClaimsFlag = 1U << 3U;
+constexpr std::uint8_t kUnderstandsQuietFlag = 1U << 4U;
 
 bool IsKind(std::uint8_t value) {
   return value >= static_cast<std::uint8_t>(MessageKind::kHeartbeat) &&
@@ -37,7 +38,8 @@ bool MayBeAboutClaims(MessageKind kind) {
 std::uint8_t FlagsOf(const Body& body) {
   const int flags =
       (body.watched ? kWatchedFlag : 0) | (body.understands_claims ? kUnderstandsClaimsFlag : 0) |
-      (body.claims_digest != 0 ? kClaimsDigestFlag : 0) | (body.about ? kAboutClaimsFlag : 0);
+      (body.claims_digest != 0 ? kClaimsDigestFlag : 0) | (body.about ? kAboutClaimsFlag : 0) |
+      (body.understands_quiet ? kUnderstandsQuietFlag : 0);
   return static_cast<std::uint8_t>(flags);
 }
 
@@ -92,7 +94,12 @@ MemberId MemberIdOf(std::string_view node) {
 std::vector<std::byte> EncodeHeader(const Header& header) {
   STENTOR_CHECK(!header.node.empty() && header.node.size() <= kMaxNodeNameSize) << header.node;
   ByteWriter out;
-  out.U16(kMagic).U8(kVersion).U32(header.key).U64(header.boot).U64(header.counter);
+  const int version = kVersion | (header.quiet ? kQuietBit : 0);
+  out.U16(kMagic)
+      .U8(static_cast<std::uint8_t>(version))
+      .U32(header.key)
+      .U64(header.boot)
+      .U64(header.counter);
   out.U8(static_cast<std::uint8_t>(header.node.size())).Put(AsBytes(header.node));
   return std::move(out).Finish();
 }
@@ -107,10 +114,11 @@ std::variant<Header, MembershipDrop> DecodeHeader(Bytes datagram) noexcept {
     return MembershipDrop::kBadMagic;
   }
   const std::uint8_t version = in.U8();
-  if (in.ok() && version != kVersion) {
+  if (in.ok() && (version & ~kQuietBit) != kVersion) {
     return MembershipDrop::kBadVersion;
   }
   Header header;
+  header.quiet = (version & kQuietBit) != 0;
   header.key = in.U32();
   header.boot = in.U64();
   header.counter = in.U64();
@@ -164,6 +172,7 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
   const std::uint8_t flags = in.U8();
   body.watched = (flags & kWatchedFlag) != 0;
   body.understands_claims = (flags & kUnderstandsClaimsFlag) != 0;
+  body.understands_quiet = (flags & kUnderstandsQuietFlag) != 0;
   body.yields = in.U16();
   body.incarnation = in.U32();
   body.newest_key = in.U32();

@@ -21,7 +21,12 @@
 /// Integers are in network order. A datagram without notes, MACs and claims, from a node with a
 /// name of 10 octets, has 104 octets. Of the flags, bit 0 is `watched`, and bit 1 says that the
 /// sender understands claims: those who don't are sent none, since they would drop what follows the
-/// MACs. Other flags are sent as 0 and not looked at.
+/// MACs. Bit 4 says that it understands quiet datagrams. Other flags are sent as 0 and not looked
+/// at.
+///
+/// The highest bit of the version is set in a quiet datagram, and at octet kQuietOctet, so that the
+/// kernel of whoever gets it can tell. It says that its sender lives, and nothing that the ones
+/// before did not say: it may wait until the recipient looks by itself.
 
 #include <cstddef>
 #include <cstdint>
@@ -57,12 +62,17 @@ using KeyId = std::uint32_t;
 
 [[nodiscard]] MemberId MemberIdOf(std::string_view node);
 
+/// Where, from the beginning of a datagram, and by which bit, it shows that it is quiet.
+inline constexpr std::size_t kQuietOctet = 2;
+inline constexpr std::uint8_t kQuietBit = 0x80;
+
 /// The clear part. `node` is a view on the datagram.
 struct Header {
   KeyId key = 0;
   BootId boot = 0;
   std::uint64_t counter = 0;
   std::string_view node;
+  bool quiet = false;  ///< Only to those who understand it.
 
   friend bool operator==(const Header&, const Header&) = default;
 };
@@ -112,6 +122,7 @@ struct Body {
   MessageKind kind = MessageKind::kHeartbeat;
   bool watched = false;  ///< The recipient is an observer of the sender: it gets all heartbeats.
   bool understands_claims = false;  ///< The sender does.
+  bool understands_quiet = false;   ///< Likewise, quiet datagrams.
   std::uint16_t yields = 0;         ///< The sender's own.
   std::uint32_t incarnation = 0;
   KeyId newest_key = 0;  ///< Under which the sender would seal to those who know it.

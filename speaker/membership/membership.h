@@ -17,7 +17,9 @@
 ///   // actions.view_changed (and soon where actions.claims_changed); the election's inputs are
 ///   // Ready() and AliveMembers().
 ///
-/// Where both a datagram and the deadline are due, the datagrams come first.
+/// Where both a datagram and the deadline are due, the datagrams come first. So quiet datagrams
+/// (datagram.h) need not be read before a deadline, or another datagram: a living peer's last one
+/// is read before its silence is looked at, and `age` says when it came.
 ///
 /// What is trusted: a datagram that opens under the secret and has not been seen before is its
 /// sender's. That it is not an old one is known once the sender has echoed a fresh challenge; until
@@ -192,7 +194,9 @@ class Membership {
 
   /// Any bytes from anywhere. What is not authentic allocates nothing, sends nothing and changes
   /// nothing but a counter.
-  [[nodiscard]] Actions OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram);
+  /// `age`: since when it has been there; at most a heartbeat interval counts.
+  [[nodiscard]] Actions OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram,
+                                   Duration age = {});
 
   /// ICMP says that nobody listens at a peer's address; `quoted` is what it says of the datagram
   /// that caused it. A hint only, since who sees our datagrams can forge it: it makes a suspect,
@@ -304,9 +308,11 @@ class Membership {
 
   // receive.cc: from strangers' bytes to news of a member
   [[nodiscard]] std::optional<MembershipDrop> Receive(TimePoint now, const net::IpAddress& source,
-                                                      Bytes datagram, Actions& actions);
+                                                      Bytes datagram, Duration age,
+                                                      Actions& actions);
   [[nodiscard]] std::optional<MembershipDrop> OnSession(TimePoint now, Peer& peer, const Body& body,
-                                                        bool newest, Actions& actions);
+                                                        bool newest, TimePoint arrived,
+                                                        Actions& actions);
   [[nodiscard]] std::optional<MembershipDrop> OnNewBoot(TimePoint now, Peer& peer, const Body& body,
                                                         Actions& actions);
   [[nodiscard]] bool WasSentTo(const Peer& peer, Bytes quoted) const;
@@ -362,6 +368,7 @@ class Membership {
   // send.cc: everything that leaves
   void Seal(Peer& peer, Body body, Actions& actions);
   [[nodiscard]] static bool UnderstandsClaims(const Peer& peer);
+  [[nodiscard]] bool IsQuiet(Peer& peer, const Body& body, Bytes encoded) const;
   void Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,
             std::vector<Note> notes = {});
   bool Demand(TimePoint now, Peer& peer, Actions& actions);

@@ -28,12 +28,14 @@ bool Lists(const Peer& peer, const net::IpAddress& address) {
 
 }  // namespace
 
-Actions Membership::OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram) {
+Actions Membership::OnDatagram(TimePoint now, const net::IpAddress& source, Bytes datagram,
+                               Duration age) {
   Actions actions;
   if (leave_ == LeaveState::kNo) {
     NoteLateness(now, actions);
   }
-  actions.dropped = Receive(now, source, datagram, actions);
+  actions.dropped = Receive(now, source, datagram,
+                            std::clamp(age, Duration(), profile_.heartbeat_interval), actions);
   if (actions.dropped) {
     ++drops_[static_cast<std::size_t>(*actions.dropped)];
   }
@@ -41,7 +43,7 @@ Actions Membership::OnDatagram(TimePoint now, const net::IpAddress& source, Byte
 }
 
 std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAddress& source,
-                                                  Bytes datagram, Actions& actions) {
+                                                  Bytes datagram, Duration age, Actions& actions) {
   const auto decoded = DecodeHeader(datagram);
   if (const auto* drop = std::get_if<MembershipDrop>(&decoded)) {
     return *drop;
@@ -109,11 +111,12 @@ std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAd
                     .newest_key = body->newest_key,
                     .claims_digest = body->claims_digest,
                     .understands_claims = body->understands_claims,
+                    .understands_quiet = body->understands_quiet,
                     .watched = body->watched,
                     .sees_us = body->seen_boot == boot_};
   }
-  const auto drop =
-      known ? OnSession(now, peer, *body, newest, actions) : OnNewBoot(now, peer, *body, actions);
+  const auto drop = known ? OnSession(now, peer, *body, newest, now - age, actions)
+                          : OnNewBoot(now, peer, *body, actions);
   RequestClaims(now, peer, actions);
   Touch(peer);
   return drop;
@@ -179,7 +182,8 @@ std::optional<MembershipDrop> Membership::OnNewBoot(TimePoint now, Peer& peer, c
 
 // From the boot that we know.
 std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, const Body& body,
-                                                    bool newest, Actions& actions) {
+                                                    bool newest, TimePoint arrived,
+                                                    Actions& actions) {
   if (leave_ != LeaveState::kNo) {
     peer.left_confirmed |= body.seen_boot != boot_;
     if (!peer.left_confirmed && body.challenge != 0) {
@@ -231,7 +235,7 @@ std::optional<MembershipDrop> Membership::OnSession(TimePoint now, Peer& peer, c
   } else if (peer.state != MemberState::kAlive) {
     Join(now, peer, ChangeKind::kJoined, actions);
   }
-  peer.last_heard = now;
+  peer.last_heard = std::max(peer.last_heard, arrived);
   peer.asked_at.reset();
   if (proved) {
     AnswerRelays(now, peer, actions);

@@ -6,9 +6,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/hash/hash.h"
+#include "absl/strings/string_view.h"
 #include "speaker/membership/membership.h"
 
 namespace stentor::speaker {
+namespace {
+
+// Heartbeats that have said the same, before one of them is quiet: what is lost is said again.
+constexpr std::uint32_t kSaidOften = 3;
+
+}  // namespace
 
 void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.watched = peer.observer;
@@ -20,6 +28,7 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
   body.understands_claims = true;
+  body.understands_quiet = true;
   body.claims_digest = UnderstandsClaims(peer) ? claims_digest_ : 0;
   body.macs = macs_;
   std::optional<KeyId> asked_under;  // the key of the question that this answers
@@ -31,11 +40,29 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   }
   ++peer.sent;
   auto& [key, channel] = ChooseChannel(peer, asked_under);
-  std::vector<std::byte> datagram =
-      EncodeHeader({.key = key, .boot = boot_, .counter = peer.sent, .node = node_});
-  const std::vector<std::byte> sealed = channel.Seal(peer.sent, datagram, EncodeBody(body));
+  const std::vector<std::byte> encoded = EncodeBody(body);
+  std::vector<std::byte> datagram = EncodeHeader({.key = key,
+                                                  .boot = boot_,
+                                                  .counter = peer.sent,
+                                                  .node = node_,
+                                                  .quiet = IsQuiet(peer, body, encoded)});
+  const std::vector<std::byte> sealed = channel.Seal(peer.sent, datagram, encoded);
   datagram.insert(datagram.end(), sealed.begin(), sealed.end());
   actions.send.push_back({.destination = peer.addresses.front(), .bytes = std::move(datagram)});
+}
+
+// It says what has been said often enough to have arrived, to somebody who hears and sees us, and
+// nobody is in doubt.
+bool Membership::IsQuiet(Peer& peer, const Body& body, Bytes encoded) const {
+  const bool plain = body.kind == MessageKind::kHeartbeat && body.notes.empty() && body.echo == 0;
+  const std::size_t said = absl::HashOf(
+      absl::string_view(reinterpret_cast<const char*>(encoded.data()), encoded.size()));
+  peer.said_before = plain && said == peer.said ? std::min(peer.said_before + 1, kSaidOften) : 0;
+  peer.said = plain ? said : 0;
+  const bool calm = phase_ == Phase::kReady && leave_ == LeaveState::kNo && suspects_ == 0 &&
+                    peer.state == MemberState::kAlive && peer.fresh;
+  return calm && peer.said_before == kSaidOften && peer.session &&
+         peer.session->latest.understands_quiet && peer.session->latest.sees_us;
 }
 
 // A boot that isn't known to live may be followed by one of another build: what it sends itself

@@ -3,15 +3,20 @@
 
 #include <fcntl.h>
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -94,6 +99,60 @@ bool SetOption(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
+UniqueFd MakeSocket(net::IpFamily family) {
+  const bool v4 = family == net::IpFamily::kIpv4;
+  UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.IsOpen()) {
+    return fd;
+  }
+  const bool set = v4 ? SetOption(fd.Get(), SOL_IP, IP_RECVERR, 1)
+                      : SetOption(fd.Get(), SOL_IPV6, IPV6_RECVERR, 1) &&
+                            SetOption(fd.Get(), SOL_IPV6, IPV6_V6ONLY, 1);
+  return set ? std::move(fd) : UniqueFd();
+}
+
+bool Bind(const UniqueFd& fd, const net::IpAddress& address, std::uint16_t port) {
+  SocketAddress local = ToSocketAddress(address, port);
+  return ::bind(fd.Get(), local.Generic(), local.size) == 0;
+}
+
+bool ShareItsPort(const UniqueFd& fd) { return SetOption(fd.Get(), SOL_SOCKET, SO_REUSEPORT, 1); }
+
+// Of the sockets of the port, number 1 gets quiet datagrams, and number 0 all others; also those
+// that are too short, for which the program ends with 0.
+bool SortQuiet(const UniqueFd& fd) {
+  std::array<sock_filter, 4> program = {{
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kQuietOctet),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kQuietBit),
+      BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 7),
+      BPF_STMT(BPF_RET | BPF_A, 0),
+  }};
+  const sock_fprog filter{.len = program.size(), .filter = program.data()};
+  return ::setsockopt(fd.Get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof(filter)) == 0;
+}
+
+bool Await(const UniqueFd& ready, int operation, const UniqueFd& fd, std::uint32_t events) {
+  epoll_event wanted{.events = events, .data = {}};
+  return ::epoll_ctl(ready.Get(), operation, fd.Get(), &wanted) == 0;
+}
+
+// By the kernel's stamp (SO_TIMESTAMPNS); 0 where there is none, or the clock was set back since.
+Duration AgeOf(msghdr& message) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS &&
+        c->cmsg_len >= CMSG_LEN(sizeof(timespec))) {
+      timespec stamp{};
+      std::memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+      timespec now{};
+      (void)::clock_gettime(CLOCK_REALTIME, &now);
+      const Duration age = std::chrono::seconds(now.tv_sec - stamp.tv_sec) +
+                           std::chrono::nanoseconds(now.tv_nsec - stamp.tv_nsec);
+      return std::max(age, Duration());
+    }
+  }
+  return {};
+}
+
 // The same file under a high number. Of a process that is killed Linux (since 4.4, task_work_run)
 // releases the file with the highest number first, and each packet socket takes it some 10 ms:
 // until this one is released too, the host does not tell the other speakers that nobody listens.
@@ -129,62 +188,115 @@ bool SaysPortUnreachable(msghdr& message) {
 
 }  // namespace
 
-MembershipSocket::MembershipSocket(UniqueFd fd, net::IpFamily family, std::uint16_t port)
-    : fd_(std::move(fd)), family_(family), port_(port), buffer_(kMaxDatagramSize + 1) {}
+MembershipSocket::MembershipSocket(UniqueFd fd, UniqueFd quiet, UniqueFd ready,
+                                   net::IpFamily family, std::uint16_t port)
+    : fd_(std::move(fd)),
+      quiet_(std::move(quiet)),
+      ready_(std::move(ready)),
+      family_(family),
+      port_(port),
+      buffer_(kMaxDatagramSize + 1) {}
 
 absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& address,
                                                         std::uint16_t port) {
-  const bool v4 = address.IsIpv4();
-  const std::string where =
-      StrCat("cannot listen for other speakers on ", address.ToString(), " port ", port, "/udp: ");
-  UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.IsOpen()) {
-    return absl::UnavailableError(StrCat(where, ErrnoText(errno)));
+  const auto refused = [&address, port] {
+    return absl::UnavailableError(StrCat("cannot listen for other speakers on ", address.ToString(),
+                                         " port ", port, "/udp: ", ErrnoText(errno)));
+  };
+  // Sockets that share a port don't keep others from sharing it, too; one alone would.
+  if (UniqueFd alone = MakeSocket(address.family());
+      !alone.IsOpen() || !Bind(alone, address, port)) {
+    return refused();
   }
-  const bool set = v4 ? SetOption(fd.Get(), SOL_IP, IP_RECVERR, 1)
-                      : SetOption(fd.Get(), SOL_IPV6, IPV6_RECVERR, 1) &&
-                            SetOption(fd.Get(), SOL_IPV6, IPV6_V6ONLY, 1);
-  if (!set) {
-    return absl::UnavailableError(StrCat(where, ErrnoText(errno)));
+  UniqueFd fd = MakeSocket(address.family());
+  UniqueFd quiet = MakeSocket(address.family());
+  // The first one that is bound is number 0.
+  const bool open = fd.IsOpen() && quiet.IsOpen() && ShareItsPort(fd) && ShareItsPort(quiet) &&
+                    SetOption(quiet.Get(), SOL_SOCKET, SO_TIMESTAMPNS, 1) &&
+                    Bind(fd, address, port);
+  SocketAddress bound;
+  if (!open || ::getsockname(fd.Get(), bound.Generic(), &bound.size) != 0 ||
+      !Bind(quiet, address, PortOf(bound.storage)) || !SortQuiet(fd)) {
+    return refused();
   }
   // Only a wish: heartbeats should pass where a queue is full. The socket's own queue stays as
   // short as the kernel makes it: in a flood, what is honest would wait behind all that is not.
-  static_cast<void>(v4 ? SetOption(fd.Get(), SOL_IP, IP_TOS, kDscpNetworkControl)
-                       : SetOption(fd.Get(), SOL_IPV6, IPV6_TCLASS, kDscpNetworkControl));
-  SocketAddress local = ToSocketAddress(address, port);
-  if (::bind(fd.Get(), local.Generic(), local.size) != 0) {
-    return absl::UnavailableError(StrCat(where, ErrnoText(errno)));
+  static_cast<void>(address.IsIpv4()
+                        ? SetOption(fd.Get(), SOL_IP, IP_TOS, kDscpNetworkControl)
+                        : SetOption(fd.Get(), SOL_IPV6, IPV6_TCLASS, kDscpNetworkControl));
+  fd = ToHighDescriptor(std::move(fd));
+  quiet = ToHighDescriptor(std::move(quiet));
+  UniqueFd ready(::epoll_create1(EPOLL_CLOEXEC));
+  // The kernel looks for the socket of an ICMP error by its addresses, so it may be either.
+  if (!ready.IsOpen() || !Await(ready, EPOLL_CTL_ADD, fd, EPOLLIN) ||
+      !Await(ready, EPOLL_CTL_ADD, quiet, EPOLLERR)) {
+    return refused();
   }
-  SocketAddress bound;
-  if (::getsockname(fd.Get(), bound.Generic(), &bound.size) != 0) {
-    return absl::UnavailableError(StrCat(where, ErrnoText(errno)));
-  }
-  return MembershipSocket(ToHighDescriptor(std::move(fd)), address.family(), PortOf(bound.storage));
+  return MembershipSocket(std::move(fd), std::move(quiet), std::move(ready), address.family(),
+                          PortOf(bound.storage));
 }
 
 bool MembershipSocket::Drain(const OnDatagram& on_datagram, const OnUnreachable& on_unreachable,
                              std::size_t limit) {
-  DrainErrors(on_unreachable, limit);
+  DrainErrors(fd_, on_unreachable, limit);
+  DrainErrors(quiet_, on_unreachable, limit);
+  const std::size_t quiet = DrainQuiet(on_datagram, limit);
+  SetCrowded(quiet >= kCrowd || (crowded_ && quiet > 0));
   for (std::size_t i = 0; i < limit; ++i) {
     SocketAddress source;
     const ssize_t size =
         ::recvfrom(fd_.Get(), buffer_.data(), buffer_.size(), 0, source.Generic(), &source.size);
     if (size < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        return false;
+        return quiet == limit;
       }
       continue;  // an error that arrived meanwhile: it waits in its own queue
     }
     if (const auto address = ToIpAddress(source.storage)) {
-      on_datagram(*address, Bytes(buffer_).first(static_cast<std::size_t>(size)));
+      on_datagram(*address, Bytes(buffer_).first(static_cast<std::size_t>(size)), {});
     }
   }
   return true;
 }
 
+// Quiet datagrams wake as long as there is a crowd of them: until somebody has looked, and found
+// none.
+void MembershipSocket::SetCrowded(bool crowded) {
+  if (crowded != crowded_ && Await(ready_, EPOLL_CTL_MOD, quiet_, crowded ? EPOLLIN : EPOLLERR)) {
+    crowded_ = crowded;
+  }
+}
+
+std::size_t MembershipSocket::DrainQuiet(const OnDatagram& on_datagram, std::size_t limit) {
+  for (std::size_t i = 0; i < limit; ++i) {
+    SocketAddress source;
+    alignas(cmsghdr) std::array<std::byte, kControlSize> control;
+    iovec part{.iov_base = buffer_.data(), .iov_len = buffer_.size()};
+    msghdr message{};
+    message.msg_name = source.Generic();
+    message.msg_namelen = source.size;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t size = ::recvmsg(quiet_.Get(), &message, 0);
+    if (size < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return i;
+      }
+      continue;  // an error, as in Drain()
+    }
+    if (const auto address = ToIpAddress(source.storage)) {
+      on_datagram(*address, Bytes(buffer_).first(static_cast<std::size_t>(size)), AgeOf(message));
+    }
+  }
+  return limit;
+}
+
 // The queue gives back the address that the datagram was sent to, so a router that forwards the
 // error makes no difference.
-void MembershipSocket::DrainErrors(const OnUnreachable& on_unreachable, std::size_t limit) {
+void MembershipSocket::DrainErrors(const UniqueFd& fd, const OnUnreachable& on_unreachable,
+                                   std::size_t limit) {
   for (std::size_t i = 0; i < limit; ++i) {
     SocketAddress destination;
     alignas(cmsghdr) std::array<std::byte, kControlSize> control;
@@ -196,7 +308,7 @@ void MembershipSocket::DrainErrors(const OnUnreachable& on_unreachable, std::siz
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    const ssize_t size = ::recvmsg(fd_.Get(), &message, MSG_ERRQUEUE);
+    const ssize_t size = ::recvmsg(fd.Get(), &message, MSG_ERRQUEUE);
     if (size < 0) {
       return;
     }

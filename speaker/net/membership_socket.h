@@ -9,19 +9,22 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/bytes.h"
+#include "common/base/time.h"
 #include "common/base/unique_fd.h"
 #include "common/net/ip_address.h"
 
 namespace stentor::speaker {
 
-/// The UDP socket of the membership, and the ICMP errors that belong to it. Non-blocking; knows no
-/// event loop: wait until fd() is readable (or has an error, which epoll reports unasked), then
-/// Drain(). Not thread-safe.
+/// The UDP port of the membership, and the ICMP errors that belong to it. Non-blocking; knows no
+/// event loop: wait until fd() is readable, then Drain(). Quiet datagrams
+/// (speaker/membership/datagram.h) don't make it so: the kernel puts them into a socket of their
+/// own, to be drained when there is another reason. Not thread-safe.
 class MembershipSocket {
  public:
   /// One datagram; `bytes` are valid until the visitor returns. Those that were too long for any
-  /// membership come cut, but longer than kMaxDatagramSize, and are to be dropped.
-  using OnDatagram = std::function<void(const net::IpAddress& source, Bytes bytes)>;
+  /// membership come cut, but longer than kMaxDatagramSize, and are to be dropped. `age`: since
+  /// when it has been there; of quiet ones only, else 0.
+  using OnDatagram = std::function<void(const net::IpAddress& source, Bytes bytes, Duration age)>;
   /// The host at `destination` says that nobody listens there (ICMP or ICMPv6 port unreachable), to
   /// what was sent to it: `quoted` is as much of it as the error carried, perhaps nothing.
   using OnUnreachable = std::function<void(const net::IpAddress& destination, Bytes quoted)>;
@@ -31,11 +34,11 @@ class MembershipSocket {
   [[nodiscard]] static absl::StatusOr<MembershipSocket> Open(const net::IpAddress& address,
                                                              std::uint16_t port);
 
-  [[nodiscard]] int fd() const noexcept { return fd_.Get(); }
+  [[nodiscard]] int fd() const noexcept { return ready_.Get(); }
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
-  /// Hands over what has arrived, errors first, at most `limit` datagrams so that a flood doesn't
-  /// keep the caller from its timers. True where more may be waiting.
+  /// Hands over what has arrived, errors first, then quiet datagrams; at most `limit` of each kind,
+  /// so that a flood doesn't keep the caller from its timers. True where more may be waiting.
   bool Drain(const OnDatagram& on_datagram, const OnUnreachable& on_unreachable,
              std::size_t limit = 256);
 
@@ -45,11 +48,21 @@ class MembershipSocket {
   [[nodiscard]] absl::Status Send(const net::IpAddress& destination, Bytes datagram);
 
  private:
-  MembershipSocket(UniqueFd fd, net::IpFamily family, std::uint16_t port);
+  // More quiet datagrams at a time than members send: a flood, in which what is honest would find
+  // the queue full if nobody looked.
+  static constexpr std::size_t kCrowd = 64;
 
-  void DrainErrors(const OnUnreachable& on_unreachable, std::size_t limit);
+  MembershipSocket(UniqueFd fd, UniqueFd quiet, UniqueFd ready, net::IpFamily family,
+                   std::uint16_t port);
+
+  void DrainErrors(const UniqueFd& fd, const OnUnreachable& on_unreachable, std::size_t limit);
+  std::size_t DrainQuiet(const OnDatagram& on_datagram, std::size_t limit);
+  void SetCrowded(bool crowded);
 
   UniqueFd fd_;
+  UniqueFd quiet_;  // of its queue, only errors wake
+  UniqueFd ready_;  // epoll(7) of both
+  bool crowded_ = false;
   net::IpFamily family_;
   std::uint16_t port_;
   std::vector<std::byte> buffer_;

@@ -20,6 +20,7 @@ Body SomeBody() {
   body.kind = MessageKind::kRelayRequest;
   body.watched = true;
   body.understands_claims = true;
+  body.understands_quiet = true;
   body.yields = 0x8001;
   body.incarnation = 7;
   body.newest_key = 0x0a0b0c0d;
@@ -51,6 +52,17 @@ TEST_CASE("Membership headers have the documented layout", "[membership]") {
   CHECK(std::get<Header>(DecodeHeader(bytes)) == SomeHeader());
 }
 
+TEST_CASE("A kernel can tell quiet datagrams", "[membership]") {
+  Header header = SomeHeader();
+  const std::vector<std::byte> loud = EncodeHeader(header);
+  header.quiet = true;
+  std::vector<std::byte> quiet = EncodeHeader(header);
+  CHECK(std::get<Header>(DecodeHeader(quiet)) == header);
+  CHECK(quiet.at(kQuietOctet) == (loud.at(kQuietOctet) | std::byte{kQuietBit}));
+  quiet.at(kQuietOctet) = loud.at(kQuietOctet);
+  CHECK(quiet == loud);
+}
+
 TEST_CASE("Membership headers that can't be ours are dropped with a reason", "[membership]") {
   const std::vector<std::byte> good = EncodeHeader(SomeHeader());
   const auto with = [&good](std::size_t at, int value) {
@@ -68,6 +80,7 @@ TEST_CASE("Membership headers that can't be ours are dropped with a reason", "[m
       {"one octet", {std::byte{'S'}}, MembershipDrop::kTruncated},
       {"memberlist's first octet", with(0, 0x0c), MembershipDrop::kBadMagic},
       {"version 2", with(2, 2), MembershipDrop::kBadVersion},
+      {"quiet, version 2", with(2, 0x82), MembershipDrop::kBadVersion},
       {"no name", with(23, 0), MembershipDrop::kTruncated},
       {"name longer than the datagram", with(23, 7), MembershipDrop::kTruncated},
       {"too long", std::vector<std::byte>(kMaxDatagramSize + 1), MembershipDrop::kTruncated},

@@ -126,6 +126,7 @@ void SimulatedLan::Stop(std::size_t index) {
   node.released.clear();
   node.others.clear();
   node.socket.clear();
+  node.quiet.clear();
   node.paused_until = {};
   node.clock_behind = {};
   node.wake = TimePoint::max();
@@ -185,6 +186,7 @@ void SimulatedLan::Resume(std::size_t index) {
   for (Event& event : waiting) {
     Deliver(std::move(event));
   }
+  ReadQuiet(index);
   if (node.membership) {
     Carry(index, node.membership->Poll(LocalTime(index)));
   }

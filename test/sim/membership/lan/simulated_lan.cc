@@ -11,6 +11,11 @@ namespace {
 constexpr std::size_t kSocketBuffer = 256;
 constexpr std::uint32_t kFirstAddress = 0xC6120001U;  // 198.18.0.0/15
 
+bool IsQuiet(const std::vector<std::byte>& datagram) {
+  return datagram.size() > speaker::kQuietOctet &&
+         (std::to_integer<std::uint8_t>(datagram[speaker::kQuietOctet]) & speaker::kQuietBit) != 0;
+}
+
 std::vector<std::string> Names(std::size_t count) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < count; ++i) {
@@ -117,7 +122,10 @@ bool SimulatedLan::Step(TimePoint until) {
       }
       node.queued = TimePoint::max();
       if (IsAwake(event.to) && node.wake <= now_) {
-        Carry(event.to, node.membership->Poll(LocalTime(event.to)));
+        ReadQuiet(event.to);
+        if (node.membership) {
+          Carry(event.to, node.membership->Poll(LocalTime(event.to)));
+        }
       } else if (IsAwake(event.to)) {
         Arm(event.to);
       }
@@ -271,11 +279,32 @@ void SimulatedLan::Deliver(Event event) {
     }
     return;
   }
+  if (event.kind == EventKind::kDatagram && IsQuiet(event.bytes)) {
+    if (node.quiet.size() < kSocketBuffer) {
+      node.quiet.push_back(std::move(event));
+    }
+    return;
+  }
+  ReadQuiet(event.to);
+  if (!node.membership) {
+    return;
+  }
   const TimePoint local = LocalTime(event.to);
   const net::IpAddress source = AddressOf(event.from);
   Carry(event.to, event.kind == EventKind::kRefused
                       ? node.membership->OnUnreachable(local, source, event.bytes)
                       : node.membership->OnDatagram(local, source, event.bytes));
+}
+
+// Whoever wakes up reads these first.
+void SimulatedLan::ReadQuiet(std::size_t index) {
+  Node& node = nodes_[index];
+  for (const Event& event : std::exchange(node.quiet, {})) {
+    if (node.membership) {
+      Carry(index, node.membership->OnDatagram(LocalTime(index), AddressOf(event.from), event.bytes,
+                                               now_ - event.at));
+    }
+  }
 }
 
 void SimulatedLan::Inject(std::size_t to, const net::IpAddress& source,

@@ -201,6 +201,7 @@ class SimulatedLan {
     TimePoint queued_for{};     // for when it was meant
     TimePoint steady_since{};   // running, awake
     std::vector<Event> socket;  // what arrived during a pause
+    std::vector<Event> quiet;   // datagrams that wake nobody
     std::uint64_t rivals_met = 0;
     std::optional<TimePoint> first_death;
     std::optional<TimePoint> last_death;
@@ -209,6 +210,7 @@ class SimulatedLan {
   void Push(Event event);
   bool Step(TimePoint until);
   void Deliver(Event event);
+  void ReadQuiet(std::size_t node);
   void Resume(std::size_t node);
   void Freeze(std::size_t node, Duration duration, Duration clock_stops_for);
   void Stop(std::size_t node);
