@@ -117,6 +117,11 @@ std::vector<Speaker> Members::Speakers() const {
 }
 
 void Members::OnReadable() {
+  Drain();
+  ArmTimer();
+}
+
+void Members::Drain() {
   draining_ = true;
   socket_->Drain(
       [this](const net::IpAddress& source, Bytes bytes, Duration age) {
@@ -177,6 +182,9 @@ void Members::Carry(const Actions& actions) {
 // Armed anew only where the time is another one: in a flood, a timer that is due and armed again
 // with each datagram would never call.
 void Members::ArmTimer() {
+  if (draining_) {
+    return;  // once, for all of them
+  }
   const auto deadline = membership_.NextDeadline();
   if (deadline == armed_for_) {
     return;
@@ -189,7 +197,7 @@ void Members::ArmTimer() {
   timer_.ArmAt(*deadline, [this] {
     armed_for_.reset();
     // What arrived meanwhile counts as heard in time, also when this timer is late.
-    OnReadable();
+    Drain();
     Carry(membership_.Poll(loop_.Now()));
   });
 }

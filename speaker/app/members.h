@@ -90,6 +90,7 @@ class Members {
 
  private:
   void OnReadable();
+  void Drain();
   void TellClaimsChanged();
   void Carry(const Actions& actions);
   void ArmTimer();

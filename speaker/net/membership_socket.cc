@@ -18,6 +18,7 @@
 #include <cstring>
 #include <ctime>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -30,6 +31,11 @@ namespace {
 
 // Class selector 6, network control (RFC 4594): what routing protocols and VRRP use.
 constexpr int kDscpNetworkControl = 0xC0;
+
+// Quiet datagrams that one call of the system takes, and the space for one of any kind: what is
+// longer than a member's is cut, but still too long.
+constexpr std::size_t kBatch = 8;
+constexpr std::size_t kSlot = kMaxDatagramSize + 1;
 
 // Space for the largest error that the kernel queues, cut datagram excluded.
 constexpr std::size_t kControlSize = 256;
@@ -132,7 +138,7 @@ bool SortQuiet(const UniqueFd& fd) {
 }
 
 bool Await(const UniqueFd& ready, int operation, const UniqueFd& fd, std::uint32_t events) {
-  epoll_event wanted{.events = events, .data = {}};
+  epoll_event wanted{.events = events, .data = {.fd = fd.Get()}};
   return ::epoll_ctl(ready.Get(), operation, fd.Get(), &wanted) == 0;
 }
 
@@ -195,7 +201,7 @@ MembershipSocket::MembershipSocket(UniqueFd fd, UniqueFd quiet, UniqueFd ready,
       ready_(std::move(ready)),
       family_(family),
       port_(port),
-      buffer_(kMaxDatagramSize + 1) {}
+      buffer_(kBatch * kSlot) {}
 
 absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& address,
                                                         std::uint16_t port) {
@@ -238,17 +244,46 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
 
 bool MembershipSocket::Drain(const OnDatagram& on_datagram, const OnUnreachable& on_unreachable,
                              std::size_t limit) {
-  DrainErrors(fd_, on_unreachable, limit);
-  DrainErrors(quiet_, on_unreachable, limit);
+  const Waiting waiting = Look();
+  if (waiting.errors) {
+    DrainErrors(fd_, on_unreachable, limit);
+  }
+  if (waiting.quiet_errors) {
+    DrainErrors(quiet_, on_unreachable, limit);
+  }
   const std::size_t quiet = DrainQuiet(on_datagram, limit);
   SetCrowded(quiet >= kCrowd || (crowded_ && quiet > 0));
+  const std::size_t loud = waiting.datagrams ? DrainLoud(on_datagram, limit) : 0;
+  return quiet == limit || loud == limit;
+}
+
+MembershipSocket::Waiting MembershipSocket::Look() const {
+  std::array<epoll_event, 2> events{};
+  const int count = ::epoll_wait(ready_.Get(), events.data(), static_cast<int>(events.size()), 0);
+  if (count < 0) {
+    return {.datagrams = true, .errors = true, .quiet_errors = true};  // then all are asked
+  }
+  Waiting waiting;
+  for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(count))) {
+    const bool error = (event.events & EPOLLERR) != 0;
+    if (event.data.fd == quiet_.Get()) {
+      waiting.quiet_errors = error;
+    } else {
+      waiting.errors = error;
+      waiting.datagrams = true;  // an error can hide them
+    }
+  }
+  return waiting;
+}
+
+std::size_t MembershipSocket::DrainLoud(const OnDatagram& on_datagram, std::size_t limit) {
   for (std::size_t i = 0; i < limit; ++i) {
     SocketAddress source;
     const ssize_t size =
-        ::recvfrom(fd_.Get(), buffer_.data(), buffer_.size(), 0, source.Generic(), &source.size);
+        ::recvfrom(fd_.Get(), buffer_.data(), kSlot, 0, source.Generic(), &source.size);
     if (size < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        return quiet == limit;
+        return i;
       }
       continue;  // an error that arrived meanwhile: it waits in its own queue
     }
@@ -256,7 +291,7 @@ bool MembershipSocket::Drain(const OnDatagram& on_datagram, const OnUnreachable&
       on_datagram(*address, Bytes(buffer_).first(static_cast<std::size_t>(size)), {});
     }
   }
-  return true;
+  return limit;
 }
 
 // Quiet datagrams wake as long as there is a crowd of them: until somebody has looked, and found
@@ -268,26 +303,44 @@ void MembershipSocket::SetCrowded(bool crowded) {
 }
 
 std::size_t MembershipSocket::DrainQuiet(const OnDatagram& on_datagram, std::size_t limit) {
-  for (std::size_t i = 0; i < limit; ++i) {
-    SocketAddress source;
-    alignas(cmsghdr) std::array<std::byte, kControlSize> control;
-    iovec part{.iov_base = buffer_.data(), .iov_len = buffer_.size()};
-    msghdr message{};
-    message.msg_name = source.Generic();
-    message.msg_namelen = source.size;
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t size = ::recvmsg(quiet_.Get(), &message, 0);
-    if (size < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        return i;
-      }
-      continue;  // an error, as in Drain()
+  std::size_t taken = 0;
+  while (taken < limit) {
+    std::array<SocketAddress, kBatch> sources;
+    std::array<iovec, kBatch> parts{};
+    std::array<mmsghdr, kBatch> batch{};
+    struct alignas(cmsghdr) Control {
+      std::array<std::byte, CMSG_SPACE(sizeof(timespec))> bytes;
+    };
+    std::array<Control, kBatch> controls;
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      parts[i] = {.iov_base = &buffer_[i * kSlot], .iov_len = kSlot};
+      msghdr& message = batch[i].msg_hdr;
+      message.msg_name = sources[i].Generic();
+      message.msg_namelen = sources[i].size;
+      message.msg_iov = &parts[i];
+      message.msg_iovlen = 1;
+      message.msg_control = controls[i].bytes.data();
+      message.msg_controllen = controls[i].bytes.size();
     }
-    if (const auto address = ToIpAddress(source.storage)) {
-      on_datagram(*address, Bytes(buffer_).first(static_cast<std::size_t>(size)), AgeOf(message));
+    const std::size_t wanted = std::min(kBatch, limit - taken);
+    const int count =
+        ::recvmmsg(quiet_.Get(), batch.data(), static_cast<unsigned>(wanted), 0, nullptr);
+    if (count < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return taken;
+      }
+      ++taken;  // an error, as in DrainLoud()
+      continue;
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+      if (const auto address = ToIpAddress(sources[i].storage)) {
+        on_datagram(*address, Bytes(buffer_).subspan(i * kSlot, batch[i].msg_len),
+                    AgeOf(batch[i].msg_hdr));
+      }
+    }
+    taken += static_cast<std::size_t>(count);
+    if (static_cast<std::size_t>(count) < wanted) {
+      return taken;
     }
   }
   return limit;
@@ -300,7 +353,7 @@ void MembershipSocket::DrainErrors(const UniqueFd& fd, const OnUnreachable& on_u
   for (std::size_t i = 0; i < limit; ++i) {
     SocketAddress destination;
     alignas(cmsghdr) std::array<std::byte, kControlSize> control;
-    iovec part{.iov_base = buffer_.data(), .iov_len = buffer_.size()};
+    iovec part{.iov_base = buffer_.data(), .iov_len = kSlot};
     msghdr message{};
     message.msg_name = destination.Generic();
     message.msg_namelen = destination.size;

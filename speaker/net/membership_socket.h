@@ -55,7 +55,16 @@ class MembershipSocket {
   MembershipSocket(UniqueFd fd, UniqueFd quiet, UniqueFd ready, net::IpFamily family,
                    std::uint16_t port);
 
+  // What epoll says of both sockets.
+  struct Waiting {
+    bool datagrams = false;
+    bool errors = false;
+    bool quiet_errors = false;
+  };
+
+  [[nodiscard]] Waiting Look() const;
   void DrainErrors(const UniqueFd& fd, const OnUnreachable& on_unreachable, std::size_t limit);
+  std::size_t DrainLoud(const OnDatagram& on_datagram, std::size_t limit);
   std::size_t DrainQuiet(const OnDatagram& on_datagram, std::size_t limit);
   void SetCrowded(bool crowded);
 
