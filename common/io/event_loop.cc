@@ -36,7 +36,11 @@ void EventLoop::Run() {
 void EventLoop::Stop() { impl_->context.stop(); }
 
 void EventLoop::Post(std::function<void()> function) {
-  boost::asio::post(impl_->context, std::move(function));
+  if (impl_->context.get_executor().running_in_this_thread()) {
+    boost::asio::post(impl_->context, std::move(function));
+  } else {
+    impl_->inbox.Put(std::move(function));
+  }
 }
 
 void EventLoop::HandleSignals(std::function<void(int signal)> handler) {

@@ -6,6 +6,7 @@
 
 #include "common/io/asio.h"
 #include "common/io/event_loop.h"
+#include "common/io/inbox.h"
 
 namespace stentor::io {
 
@@ -14,6 +15,7 @@ struct EventLoop::Impl {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
       context.get_executor()};
   boost::asio::signal_set signals{context};
+  Inbox inbox{context};
 };
 
 }  // namespace stentor::io

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <thread>
+#include <vector>
 
 #include "common/base/unique_fd.h"
 #include "test/component/io/fixture.h"
@@ -79,6 +81,65 @@ TEST_CASE("SIGTERM reaches the handler", "[loop]") {
   loop.HandleSignals([&](int signal) { seen = signal; });
   raise(SIGTERM);
   CHECK(RunUntil(loop, [&] { return seen == SIGTERM; }));
+}
+
+TEST_CASE("What threads post runs on the loop's, all of it, in each one's order", "[loop]") {
+  constexpr int kEach = 20'000;
+  EventLoop loop;
+  std::array<int, 3> next{};
+  bool in_order = true;
+  const std::thread::id here = std::this_thread::get_id();
+  const auto take = [&](std::size_t who, int number) {
+    in_order &= next[who]++ == number && std::this_thread::get_id() == here;
+  };
+  loop.Post([&] { take(0, 0); });  // before it runs
+  std::vector<std::thread> threads;
+  for (const std::size_t who : {1U, 2U}) {
+    threads.emplace_back([&, who] {
+      for (int number = 0; number < kEach; ++number) {
+        loop.Post([&, who, number] {
+          take(who, number);
+          if (who == 1) {
+            loop.Post([&, number] { take(0, number + 1); });  // from the loop's own
+          }
+        });
+      }
+    });
+  }
+  CHECK(RunUntil(loop, [&] { return next == std::array{kEach + 1, kEach, kEach}; }));
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  CHECK(in_order);
+}
+
+TEST_CASE("Stop leaves what is posted to the next run", "[loop]") {
+  EventLoop loop;
+  int calls = 0;
+  for (int i = 0; i < 3; ++i) {
+    loop.Post([&] {
+      ++calls;
+      loop.Stop();
+    });
+  }
+  for (int expected = 1; expected <= 3; ++expected) {
+    loop.Run();
+    CHECK(calls == expected);
+  }
+}
+
+TEST_CASE("What is posted and never runs goes with the loop, and may post", "[loop]") {
+  bool destroyed = false;
+  {
+    auto loop = std::make_unique<EventLoop>();
+    const std::shared_ptr<int> posts_at_its_end(new int, [&, raw = loop.get()](const int* value) {
+      delete value;
+      raw->Post([&] { destroyed = false; });
+      destroyed = true;
+    });
+    loop->Post([posts_at_its_end] {});
+  }
+  CHECK(destroyed);
 }
 
 }  // namespace stentor::io
