@@ -15,7 +15,7 @@ constexpr std::uint8_t kWatchedFlag = 1U << 0U;
 constexpr std::uint8_t kUnderstandsClaimsFlag = 1U << 1U;
 constexpr std::uint8_t kClaimsDigestFlag = 1U << 2U;
 constexpr std::uint8_t kAboutClaimsFlag = 1U << 3U;
-constexpr std::uint8_t kUnderstandsQuietFlag = 1U << 4U;
+constexpr std::uint8_t kTakesQuietFlag = 1U << 4U;
 
 bool IsKind(std::uint8_t value) {
   return value >= static_cast<std::uint8_t>(MessageKind::kHeartbeat) &&
@@ -36,10 +36,10 @@ bool MayBeAboutClaims(MessageKind kind) {
 }
 
 std::uint8_t FlagsOf(const Body& body) {
-  const int flags =
-      (body.watched ? kWatchedFlag : 0) | (body.understands_claims ? kUnderstandsClaimsFlag : 0) |
-      (body.claims_digest != 0 ? kClaimsDigestFlag : 0) | (body.about ? kAboutClaimsFlag : 0) |
-      (body.understands_quiet ? kUnderstandsQuietFlag : 0);
+  const int flags = (body.watched ? kWatchedFlag : 0) |
+                    (body.understands_claims ? kUnderstandsClaimsFlag : 0) |
+                    (body.claims_digest != 0 ? kClaimsDigestFlag : 0) |
+                    (body.about ? kAboutClaimsFlag : 0) | (body.takes_quiet ? kTakesQuietFlag : 0);
   return static_cast<std::uint8_t>(flags);
 }
 
@@ -172,7 +172,7 @@ std::optional<Body> DecodeBody(Bytes plaintext) {
   const std::uint8_t flags = in.U8();
   body.watched = (flags & kWatchedFlag) != 0;
   body.understands_claims = (flags & kUnderstandsClaimsFlag) != 0;
-  body.understands_quiet = (flags & kUnderstandsQuietFlag) != 0;
+  body.takes_quiet = (flags & kTakesQuietFlag) != 0;
   body.yields = in.U16();
   body.incarnation = in.U32();
   body.newest_key = in.U32();

@@ -21,7 +21,7 @@
 /// Integers are in network order. A datagram without notes, MACs and claims, from a node with a
 /// name of 10 octets, has 104 octets. Of the flags, bit 0 is `watched`, and bit 1 says that the
 /// sender understands claims: those who don't are sent none, since they would drop what follows the
-/// MACs. Bit 4 says that it understands quiet datagrams. Other flags are sent as 0 and not looked
+/// MACs. Bit 4 says that it takes quiet datagrams. Other flags are sent as 0 and not looked
 /// at.
 ///
 /// The highest bit of the version is set in a quiet datagram, and at octet kQuietOctet, so that the
@@ -72,7 +72,7 @@ struct Header {
   BootId boot = 0;
   std::uint64_t counter = 0;
   std::string_view node;
-  bool quiet = false;  ///< Only to those who understand it.
+  bool quiet = false;  ///< Only to those who said that they take them.
 
   friend bool operator==(const Header&, const Header&) = default;
 };
@@ -122,7 +122,7 @@ struct Body {
   MessageKind kind = MessageKind::kHeartbeat;
   bool watched = false;  ///< The recipient is an observer of the sender: it gets all heartbeats.
   bool understands_claims = false;  ///< The sender does.
-  bool understands_quiet = false;   ///< Likewise, quiet datagrams.
+  bool takes_quiet = false;         ///< The sender does: it may be sent quiet datagrams.
   std::uint16_t yields = 0;         ///< The sender's own.
   std::uint32_t incarnation = 0;
   KeyId newest_key = 0;  ///< Under which the sender would seal to those who know it.

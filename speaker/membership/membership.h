@@ -17,9 +17,10 @@
 ///   // actions.view_changed (and soon where actions.claims_changed); the election's inputs are
 ///   // Ready() and AliveMembers().
 ///
-/// Where both a datagram and the deadline are due, the datagrams come first. So quiet datagrams
-/// (datagram.h) need not be read before a deadline, or another datagram: a living peer's last one
-/// is read before its silence is looked at, and `age` says when it came.
+/// Where both a datagram and the deadline are due, the datagrams come first. Quiet datagrams
+/// (datagram.h) may wait until then, but must be given before Poll(), and before any other datagram
+/// or ICMP error that came later: so nobody's silence is looked at, and nobody doubted, before his
+/// last one was read. `age` says when it came.
 ///
 /// What is trusted: a datagram that opens under the secret and has not been seen before is its
 /// sender's. That it is not an old one is known once the sender has echoed a fresh challenge; until
@@ -366,11 +367,13 @@ class Membership {
                                                        const ClaimsPart& part, Actions& actions);
 
   // send.cc: everything that leaves
-  void Seal(Peer& peer, Body body, Actions& actions);
+  void Seal(Peer& peer, Body body, Actions& actions, bool may_wait = false);
+  static void NoteReport(Peer& peer, std::size_t report);
+  [[nodiscard]] static bool HasHeard(const Peer& peer);
   [[nodiscard]] static bool UnderstandsClaims(const Peer& peer);
-  [[nodiscard]] bool IsQuiet(Peer& peer, const Body& body, Bytes encoded) const;
   void Send(TimePoint now, Peer& peer, MessageKind kind, Actions& actions,
             std::vector<Note> notes = {});
+  void SendHeartbeat(Peer& peer, Actions& actions);
   bool Demand(TimePoint now, Peer& peer, Actions& actions);
   void SendView(TimePoint now, Peer& peer, Actions& actions);
   [[nodiscard]] bool MayBeBack(TimePoint now, const Peer& dead) const;

@@ -84,7 +84,7 @@ void Membership::SendHeartbeats(TimePoint now, Actions& actions) {
     const bool due = peer.observer || peer.told_observer || peer.greet;
     if (peer.CountsAsAlive() && peer.fresh && due &&
         std::find(asked.begin(), asked.end(), &peer) == asked.end()) {
-      Send(now, peer, MessageKind::kHeartbeat, actions);
+      SendHeartbeat(peer, actions);
     }
   }
   for (Peer* peer : asked) {

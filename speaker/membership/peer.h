@@ -39,7 +39,7 @@ struct SelfReport {
   KeyId newest_key = 0;
   std::uint64_t claims_digest = 0;
   bool understands_claims = false;
-  bool understands_quiet = false;
+  bool takes_quiet = false;
   bool watched = false;
   bool sees_us = false;
 };
@@ -95,7 +95,7 @@ struct Peer {
   std::vector<SealingChannel> outgoing;  // one for each key of the keyring, in its order
   std::uint64_t sent = 0;
   KeyId newest_key = 0;           // that it holds, as it says; 0: not known
-  std::size_t said = 0;           // hash of what the last heartbeat to it said, and
+  std::size_t said = 0;           // hash of what the last datagram to it said of us, and
   std::uint32_t said_before = 0;  // how many before it said the same
 
   // Receiving: the boot that proved itself, and another one that is trying to.

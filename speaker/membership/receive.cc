@@ -111,7 +111,7 @@ std::optional<MembershipDrop> Membership::Receive(TimePoint now, const net::IpAd
                     .newest_key = body->newest_key,
                     .claims_digest = body->claims_digest,
                     .understands_claims = body->understands_claims,
-                    .understands_quiet = body->understands_quiet,
+                    .takes_quiet = body->takes_quiet,
                     .watched = body->watched,
                     .sees_us = body->seen_boot == boot_};
   }

@@ -13,12 +13,24 @@
 namespace stentor::speaker {
 namespace {
 
-// Heartbeats that have said the same, before one of them is quiet: what is lost is said again.
+// Datagrams that have said the same of their sender, before a heartbeat that does is quiet: what is
+// lost is said again.
 constexpr std::uint32_t kSaidOften = 3;
+
+// What a datagram says of its sender, whatever else it is for.
+std::size_t ReportOf(Body body) {
+  body.kind = MessageKind::kHeartbeat;
+  body.challenge = body.echo = body.nonce = 0;
+  body.notes.clear();
+  body.about.reset();
+  const std::vector<std::byte> report = EncodeBody(body);
+  return absl::HashOf(
+      absl::string_view(reinterpret_cast<const char*>(report.data()), report.size()));
+}
 
 }  // namespace
 
-void Membership::Seal(Peer& peer, Body body, Actions& actions) {
+void Membership::Seal(Peer& peer, Body body, Actions& actions, bool may_wait) {
   body.watched = peer.observer;
   peer.told_observer = peer.observer;
   peer.greet = false;
@@ -28,7 +40,7 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
   body.seen_boot = peer.CountsAsAlive() && peer.session ? peer.session->boot : 0;
   body.view_digest = view_digest_;
   body.understands_claims = true;
-  body.understands_quiet = true;
+  body.takes_quiet = Ready();  // before, each word about the others counts at once
   body.claims_digest = UnderstandsClaims(peer) ? claims_digest_ : 0;
   body.macs = macs_;
   std::optional<KeyId> asked_under;  // the key of the question that this answers
@@ -38,31 +50,30 @@ void Membership::Seal(Peer& peer, Body body, Actions& actions) {
       asked_under = (*session)->key;
     }
   }
+  NoteReport(peer, ReportOf(body));
   ++peer.sent;
   auto& [key, channel] = ChooseChannel(peer, asked_under);
-  const std::vector<std::byte> encoded = EncodeBody(body);
-  std::vector<std::byte> datagram = EncodeHeader({.key = key,
-                                                  .boot = boot_,
-                                                  .counter = peer.sent,
-                                                  .node = node_,
-                                                  .quiet = IsQuiet(peer, body, encoded)});
-  const std::vector<std::byte> sealed = channel.Seal(peer.sent, datagram, encoded);
+  std::vector<std::byte> datagram =
+      EncodeHeader({.key = key,
+                    .boot = boot_,
+                    .counter = peer.sent,
+                    .node = node_,
+                    .quiet = may_wait && body.echo == 0 && HasHeard(peer)});
+  const std::vector<std::byte> sealed = channel.Seal(peer.sent, datagram, EncodeBody(body));
   datagram.insert(datagram.end(), sealed.begin(), sealed.end());
   actions.send.push_back({.destination = peer.addresses.front(), .bytes = std::move(datagram)});
 }
 
-// It says what has been said often enough to have arrived, to somebody who hears and sees us, and
-// nobody is in doubt.
-bool Membership::IsQuiet(Peer& peer, const Body& body, Bytes encoded) const {
-  const bool plain = body.kind == MessageKind::kHeartbeat && body.notes.empty() && body.echo == 0;
-  const std::size_t said = absl::HashOf(
-      absl::string_view(reinterpret_cast<const char*>(encoded.data()), encoded.size()));
-  peer.said_before = plain && said == peer.said ? std::min(peer.said_before + 1, kSaidOften) : 0;
-  peer.said = plain ? said : 0;
-  const bool calm = phase_ == Phase::kReady && leave_ == LeaveState::kNo && suspects_ == 0 &&
-                    peer.state == MemberState::kAlive && peer.fresh;
-  return calm && peer.said_before == kSaidOften && peer.session &&
-         peer.session->latest.understands_quiet && peer.session->latest.sees_us;
+void Membership::NoteReport(Peer& peer, std::size_t report) {
+  peer.said_before = report == peer.said ? std::min(peer.said_before + 1, kSaidOften) : 0;
+  peer.said = report;
+}
+
+// It has been told often enough what we say of ourselves, lives, hears us, and is the boot that
+// said that it takes quiet ones.
+bool Membership::HasHeard(const Peer& peer) {
+  return peer.said_before == kSaidOften && peer.state == MemberState::kAlive && peer.session &&
+         !peer.pending && peer.session->latest.takes_quiet && peer.session->latest.sees_us;
 }
 
 // A boot that isn't known to live may be followed by one of another build: what it sends itself
@@ -110,6 +121,9 @@ void Membership::Send(TimePoint now, Peer& peer, MessageKind kind, Actions& acti
   body.notes = std::move(notes);
   Seal(peer, std::move(body), actions);
 }
+
+// One of those that come all the time: it may wait where it says nothing new.
+void Membership::SendHeartbeat(Peer& peer, Actions& actions) { Seal(peer, {}, actions, true); }
 
 // Answers a boot that has to prove itself. Bounded in time, because whoever replays what an earlier
 // boot sent can make us do it.

@@ -37,6 +37,9 @@ constexpr int kDscpNetworkControl = 0xC0;
 constexpr std::size_t kBatch = 8;
 constexpr std::size_t kSlot = kMaxDatagramSize + 1;
 
+// Octets: what a node sends that announces from some sixty MACs.
+constexpr std::size_t kLongestQuiet = 512;
+
 // Space for the largest error that the kernel queues, cut datagram excluded.
 constexpr std::size_t kControlSize = 256;
 
@@ -125,13 +128,16 @@ bool Bind(const UniqueFd& fd, const net::IpAddress& address, std::uint16_t port)
 bool ShareItsPort(const UniqueFd& fd) { return SetOption(fd.Get(), SOL_SOCKET, SO_REUSEPORT, 1); }
 
 // Of the sockets of the port, number 1 gets quiet datagrams, and number 0 all others; also those
-// that are too short, for which the program ends with 0.
+// that are too short, for which the program ends with 0, and too long, of which a few would fill
+// the queue. The program sees what UDP carries.
 bool SortQuiet(const UniqueFd& fd) {
-  std::array<sock_filter, 4> program = {{
+  std::array<sock_filter, 6> program = {{
+      BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, kLongestQuiet, 2, 0),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kQuietOctet),
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kQuietBit),
-      BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 7),
-      BPF_STMT(BPF_RET | BPF_A, 0),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kQuietBit, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 1),
   }};
   const sock_fprog filter{.len = program.size(), .filter = program.data()};
   return ::setsockopt(fd.Get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof(filter)) == 0;
@@ -142,7 +148,8 @@ bool Await(const UniqueFd& ready, int operation, const UniqueFd& fd, std::uint32
   return ::epoll_ctl(ready.Get(), operation, fd.Get(), &wanted) == 0;
 }
 
-// By the kernel's stamp (SO_TIMESTAMPNS); 0 where there is none, or the clock was set back since.
+// By the kernel's stamp (SO_TIMESTAMPNS), which is one of the wall clock: 0 where there is none, or
+// the clock was set back since.
 Duration AgeOf(msghdr& message) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS &&
@@ -209,17 +216,12 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
     return absl::UnavailableError(StrCat("cannot listen for other speakers on ", address.ToString(),
                                          " port ", port, "/udp: ", ErrnoText(errno)));
   };
-  // Sockets that share a port don't keep others from sharing it, too; one alone would.
-  if (UniqueFd alone = MakeSocket(address.family());
-      !alone.IsOpen() || !Bind(alone, address, port)) {
-    return refused();
-  }
   UniqueFd fd = MakeSocket(address.family());
   UniqueFd quiet = MakeSocket(address.family());
-  // The first one that is bound is number 0.
-  const bool open = fd.IsOpen() && quiet.IsOpen() && ShareItsPort(fd) && ShareItsPort(quiet) &&
-                    SetOption(quiet.Get(), SOL_SOCKET, SO_TIMESTAMPNS, 1) &&
-                    Bind(fd, address, port);
+  // The first one that is bound is number 0. It shares its port only afterwards: so a second
+  // speaker can't join the two. A process of the same user that is made for it could.
+  const bool open = fd.IsOpen() && quiet.IsOpen() && Bind(fd, address, port) && ShareItsPort(fd) &&
+                    ShareItsPort(quiet) && SetOption(quiet.Get(), SOL_SOCKET, SO_TIMESTAMPNS, 1);
   SocketAddress bound;
   if (!open || ::getsockname(fd.Get(), bound.Generic(), &bound.size) != 0 ||
       !Bind(quiet, address, PortOf(bound.storage)) || !SortQuiet(fd)) {
@@ -244,6 +246,8 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
 
 bool MembershipSocket::Drain(const OnDatagram& on_datagram, const OnUnreachable& on_unreachable,
                              std::size_t limit) {
+  const std::size_t quiet = DrainQuiet(on_datagram, limit);
+  NoteCrowd(quiet);
   const Waiting waiting = Look();
   if (waiting.errors) {
     DrainErrors(fd_, on_unreachable, limit);
@@ -251,8 +255,6 @@ bool MembershipSocket::Drain(const OnDatagram& on_datagram, const OnUnreachable&
   if (waiting.quiet_errors) {
     DrainErrors(quiet_, on_unreachable, limit);
   }
-  const std::size_t quiet = DrainQuiet(on_datagram, limit);
-  SetCrowded(quiet >= kCrowd || (crowded_ && quiet > 0));
   const std::size_t loud = waiting.datagrams ? DrainLoud(on_datagram, limit) : 0;
   return quiet == limit || loud == limit;
 }
@@ -294,11 +296,13 @@ std::size_t MembershipSocket::DrainLoud(const OnDatagram& on_datagram, std::size
   return limit;
 }
 
-// Quiet datagrams wake as long as there is a crowd of them: until somebody has looked, and found
-// none.
-void MembershipSocket::SetCrowded(bool crowded) {
-  if (crowded != crowded_ && Await(ready_, EPOLL_CTL_MOD, quiet_, crowded ? EPOLLIN : EPOLLERR)) {
-    crowded_ = crowded;
+void MembershipSocket::NoteCrowd(std::size_t quiet) {
+  const std::size_t left =
+      quiet >= kCrowd ? kCrowdLooks : looks_left_ - std::min<std::size_t>(looks_left_, 1);
+  const bool crowded = left > 0;
+  if (crowded == (looks_left_ > 0) ||
+      Await(ready_, EPOLL_CTL_MOD, quiet_, crowded ? EPOLLIN : EPOLLERR)) {
+    looks_left_ = left;
   }
 }
 

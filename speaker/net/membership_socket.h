@@ -37,7 +37,7 @@ class MembershipSocket {
   [[nodiscard]] int fd() const noexcept { return ready_.Get(); }
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
-  /// Hands over what has arrived, errors first, then quiet datagrams; at most `limit` of each kind,
+  /// Hands over what has arrived, quiet datagrams first, then errors; at most `limit` of each kind,
   /// so that a flood doesn't keep the caller from its timers. True where more may be waiting.
   bool Drain(const OnDatagram& on_datagram, const OnUnreachable& on_unreachable,
              std::size_t limit = 256);
@@ -48,9 +48,11 @@ class MembershipSocket {
   [[nodiscard]] absl::Status Send(const net::IpAddress& destination, Bytes datagram);
 
  private:
-  // More quiet datagrams at a time than members send: a flood, in which what is honest would find
-  // the queue full if nobody looked.
-  static constexpr std::size_t kCrowd = 64;
+  // More quiet datagrams at a time than members send, who are some ten: a flood, in which what is
+  // honest would find the queue full if nobody looked. Then they wake, until so many looks in a row
+  // have found fewer.
+  static constexpr std::size_t kCrowd = 24;
+  static constexpr std::size_t kCrowdLooks = 300;
 
   MembershipSocket(UniqueFd fd, UniqueFd quiet, UniqueFd ready, net::IpFamily family,
                    std::uint16_t port);
@@ -66,12 +68,12 @@ class MembershipSocket {
   void DrainErrors(const UniqueFd& fd, const OnUnreachable& on_unreachable, std::size_t limit);
   std::size_t DrainLoud(const OnDatagram& on_datagram, std::size_t limit);
   std::size_t DrainQuiet(const OnDatagram& on_datagram, std::size_t limit);
-  void SetCrowded(bool crowded);
+  void NoteCrowd(std::size_t quiet);
 
   UniqueFd fd_;
-  UniqueFd quiet_;  // of its queue, only errors wake
-  UniqueFd ready_;  // epoll(7) of both
-  bool crowded_ = false;
+  UniqueFd quiet_;              // of its queue, only errors wake
+  UniqueFd ready_;              // epoll(7) of both
+  std::size_t looks_left_ = 0;  // until quiet datagrams don't wake any more
   net::IpFamily family_;
   std::uint16_t port_;
   std::vector<std::byte> buffer_;

@@ -20,7 +20,7 @@ Body SomeBody() {
   body.kind = MessageKind::kRelayRequest;
   body.watched = true;
   body.understands_claims = true;
-  body.understands_quiet = true;
+  body.takes_quiet = true;
   body.yields = 0x8001;
   body.incarnation = 7;
   body.newest_key = 0x0a0b0c0d;

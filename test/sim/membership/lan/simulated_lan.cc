@@ -310,12 +310,14 @@ void SimulatedLan::ReadQuiet(std::size_t index) {
 void SimulatedLan::Inject(std::size_t to, const net::IpAddress& source,
                           std::vector<std::byte> bytes) {
   if (IsAwake(to)) {
+    ReadQuiet(to);
     Carry(to, nodes_[to].membership->OnDatagram(LocalTime(to), source, bytes));
   }
 }
 
 void SimulatedLan::ForgeUnreachable(std::size_t to, std::size_t about) {
   if (IsAwake(to)) {
+    ReadQuiet(to);
     Carry(to, nodes_[to].membership->OnUnreachable(LocalTime(to), AddressOf(about),
                                                    nodes_[to].last_sent[about]));
   }
