@@ -196,6 +196,8 @@ absl::StatusOr<model::Service> DecodeService(const json& json, Verbatim verbatim
         ConditionOf(JsonCursor(json, &ignored).At("status"), model::kAddressAllocated);
     service.metadata_json = MetadataText(object("metadata"));
     service.status_json = DumpJson(object("status"));
+    service.metadata_json.shrink_to_fit();  // they stay, and grew by doubling
+    service.status_json.shrink_to_fit();
   }
   const model::ObjectKey key = service.key;
   return Finish(std::move(service), error, "Service", key);
