@@ -3,7 +3,8 @@
 /// \file
 /// Bytes from the segment into the membership. The first octet chooses how they arrive: as they
 /// are; or as the sealed part of a datagram from a peer that has the secret, so that the code
-/// behind the seal is reached as well (it must survive a peer that is broken).
+/// behind the seal is reached as well (it must survive a peer that is broken). Its other bits say
+/// whether that is a quiet one, and how long it has waited.
 
 #include <chrono>
 #include <cstddef>
@@ -37,12 +38,15 @@ struct Fuzzed {
                                   {.node = "c", .addresses = {net::Ipv4Address(0xC0000203)}}}));
   }
 
-  Actions Sealed(Bytes body) {
-    std::vector<std::byte> bytes = EncodeHeader(
-        {.key = keyring.sealing_key(), .boot = kPeerBoot, .counter = ++counter, .node = "b"});
+  Actions Sealed(Bytes body, bool quiet = false, Duration age = {}) {
+    std::vector<std::byte> bytes = EncodeHeader({.key = keyring.sealing_key(),
+                                                 .boot = kPeerBoot,
+                                                 .counter = ++counter,
+                                                 .node = "b",
+                                                 .quiet = quiet});
     const std::vector<std::byte> sealed = to_us.Seal(counter, bytes, body);
     bytes.insert(bytes.end(), sealed.begin(), sealed.end());
-    return membership.OnDatagram(now, kPeer, bytes);
+    return membership.OnDatagram(now, kPeer, bytes, age);
   }
 
   // Alone it becomes ready, and claims so much that it takes several parts. The random numbers
@@ -82,7 +86,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   fuzzed.Join();
-  const Actions actions = fuzzed.Sealed(input);
+  const Actions actions =
+      fuzzed.Sealed(input, (data[0] & 2U) != 0, std::chrono::milliseconds(data[0] & 0xFCU));
   STENTOR_CHECK(actions.send.size() <= 16);  // a datagram makes no storm
   for (int i = 0; i < 20 && fuzzed.membership.NextDeadline(); ++i) {
     fuzzed.now = *fuzzed.membership.NextDeadline();

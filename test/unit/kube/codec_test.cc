@@ -50,6 +50,8 @@ TEST_CASE("A Service is decoded", "[codec]") {
   metadata.erase("managedFields");
   CHECK(Parse(service->metadata_json.c_str()) == metadata);
   CHECK(Parse(service->status_json.c_str()) == object["status"]);
+  CHECK(service->metadata_json.capacity() == service->metadata_json.size());  // there are many
+  CHECK(service->status_json.capacity() == service->status_json.size());
 
   const auto dropped = DecodeService(object, Verbatim::kDrop);
   REQUIRE(dropped.ok());
