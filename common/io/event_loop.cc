@@ -22,6 +22,19 @@ void AwaitSignal(boost::asio::signal_set& signals, std::function<void(int)> hand
 
 }  // namespace
 
+// Each function gets a turn of the loop of its own.
+void EventLoop::Impl::AwaitPosted() {
+  posted.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](error_code error) {
+    if (error == boost::asio::error::operation_aborted) {
+      return;  // `this` may be gone
+    }
+    for (std::function<void()>& function : inbox.Take()) {
+      boost::asio::post(context, std::move(function));
+    }
+    AwaitPosted();
+  });
+}
+
 EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {}
 EventLoop::~EventLoop() = default;
 

@@ -28,7 +28,8 @@ class EventLoop {
   void Run();
   /// Makes Run() return after the callback that runs now. From any thread.
   void Stop();
-  /// Runs `function` soon, on the loop's thread. The only way in from other threads.
+  /// Runs `function` soon, on the loop's thread. The only way in from other threads. What one
+  /// thread posts while the loop runs stays in order.
   void Post(std::function<void()> function);
   /// `handler` is called with the number of each SIGTERM and SIGINT, instead of their default.
   void HandleSignals(std::function<void(int signal)> handler);

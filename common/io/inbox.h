@@ -8,34 +8,36 @@
 #include <mutex>
 #include <vector>
 
-#include "common/io/asio.h"
+#include "common/base/unique_fd.h"
 
 namespace stentor::io {
 
-/// What other threads have posted to the loop of a context, in their order. Asio's own way in wakes
-/// the loop while it holds the loop's lock: where the two threads share a processor, the loop is
-/// woken, runs, waits for the lock, and the other thread has to get another turn first. On a busy
-/// node that is a millisecond, for each thing that a watch tells. Here nothing is held meanwhile.
+/// What other threads have posted to a loop. Asio's own way in wakes the loop while it holds the
+/// loop's lock: where the two threads share a processor, the loop is woken, runs, waits for the
+/// lock, and the other thread has to get another turn first, on a busy node after others. Here
+/// nothing is held meanwhile.
 class Inbox {
  public:
-  /// Of `context`, which must outlive it. Throws boost::system::system_error where the process has
-  /// no descriptor left, like the context itself.
-  explicit Inbox(boost::asio::io_context& context);
-  ~Inbox();
+  /// Throws std::system_error where the process has no descriptor left, like a loop itself.
+  Inbox();
+  ~Inbox() = default;
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
 
-  /// `function` runs in a turn of the loop of its own. From any thread.
+  /// Readable while something may be waiting: then Take(). Of eventfd(2), non-blocking.
+  [[nodiscard]] int fd() const noexcept { return waiting_.Get(); }
+  /// From any thread; each one's functions stay in order.
   void Put(std::function<void()> function);
+  /// What is there, and nothing after Close().
+  [[nodiscard]] std::vector<std::function<void()>> Take();
+  /// Drops what is there, and whatever still comes.
+  void Close();
 
  private:
-  void Await();
-  [[nodiscard]] std::vector<std::function<void()>> Take();
-
-  boost::asio::io_context& context_;
-  boost::asio::posix::stream_descriptor waiting_;  // eventfd(2): readable while there is something
+  UniqueFd waiting_;
   std::mutex mutex_;
-  std::vector<std::function<void()>> functions_;  // under mutex_
+  bool closed_ = false;                           // under mutex_, as
+  std::vector<std::function<void()>> functions_;  // this
 };
 
 }  // namespace stentor::io

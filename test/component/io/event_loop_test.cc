@@ -142,4 +142,22 @@ TEST_CASE("What is posted and never runs goes with the loop, and may post", "[lo
   CHECK(destroyed);
 }
 
+TEST_CASE("What is taken in and never runs goes with the loop, and may post", "[loop]") {
+  bool destroyed = false;
+  {
+    auto loop = std::make_unique<EventLoop>();
+    std::shared_ptr<int> posts_at_its_end(new int, [&, raw = loop.get()](const int* value) {
+      delete value;
+      raw->Post([&] { destroyed = false; });
+      destroyed = true;
+    });
+    loop->Post([raw = loop.get()] { raw->Stop(); });
+    loop->Post([posts_at_its_end] {});
+    posts_at_its_end.reset();
+    loop->Run();
+    CHECK_FALSE(destroyed);
+  }
+  CHECK(destroyed);
+}
+
 }  // namespace stentor::io
