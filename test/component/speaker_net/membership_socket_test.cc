@@ -176,8 +176,10 @@ TEST_CASE("MembershipSocket is not woken by quiet datagrams, and tells their age
   REQUIRE(one.ok());
   const std::string quiet = "St\x81 quiet";
   Seen seen;
-  // A namespace that is new may lose some before its routes are in place.
-  for (int attempt = 0; attempt < 50 && seen.datagrams.empty(); ++attempt) {
+  // A namespace that is new may lose some before its routes are in place, and the first one on a
+  // host on which nobody had asked for stamps has that of being read.
+  for (int attempt = 0; attempt < 50 && (seen.ages.empty() || seen.ages[0] < 100ms); ++attempt) {
+    seen = {};
     REQUIRE(one->Send(self, AsBytes(quiet)).ok());
     CHECK_FALSE(WaitFor(*one, 100));
     DrainInto(*one, seen);

@@ -87,7 +87,7 @@ TEST_CASE("While somebody is in doubt nothing is quiet", "[membership]") {
     pair.cut = true;  // nothing arrives that would end it, and what is sent is looked at below
     pair.b.received.clear();
     std::size_t sent = 0;
-    for (Duration waited; waited < 95ms; waited += 1ms) {
+    for (Duration waited{}; waited < 95ms; waited += 1ms) {
       const Actions actions = pair.a.membership->Poll(pair.now += 1ms);
       for (const OutgoingDatagram& datagram : actions.send) {
         ++sent;

@@ -174,15 +174,17 @@ void SimulatedLan::Freeze(std::size_t index, Duration duration, Duration clock_s
 }
 
 // The process gets its time again. Whatever comes first, an ARP request perhaps, the shell asks
-// whether it was away before it answers; then it reads errors and datagrams, then the timer.
+// whether it was away before it answers; then it reads quiet datagrams, errors and the other
+// datagrams, then the timer.
 void SimulatedLan::Resume(std::size_t index) {
   Node& node = nodes_[index];
   node.steady_since = now_;
   Cause();
   Carry(index, node.membership->NoteTime(LocalTime(index)));
   std::vector<Event> waiting = std::exchange(node.socket, {});
-  std::stable_partition(waiting.begin(), waiting.end(),
-                        [](const Event& e) { return e.kind == EventKind::kRefused; });
+  std::ranges::stable_sort(waiting, {}, [](const Event& e) {
+    return e.kind == EventKind::kRefused ? 1 : IsQuiet(e) ? 0 : 2;
+  });
   for (Event& event : waiting) {
     Deliver(std::move(event));
   }

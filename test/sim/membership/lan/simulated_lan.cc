@@ -11,11 +11,6 @@ namespace {
 constexpr std::size_t kSocketBuffer = 256;
 constexpr std::uint32_t kFirstAddress = 0xC6120001U;  // 198.18.0.0/15
 
-bool IsQuiet(const std::vector<std::byte>& datagram) {
-  return datagram.size() > speaker::kQuietOctet &&
-         (std::to_integer<std::uint8_t>(datagram[speaker::kQuietOctet]) & speaker::kQuietBit) != 0;
-}
-
 std::vector<std::string> Names(std::size_t count) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < count; ++i) {
@@ -279,7 +274,7 @@ void SimulatedLan::Deliver(Event event) {
     }
     return;
   }
-  if (event.kind == EventKind::kDatagram && IsQuiet(event.bytes)) {
+  if (IsQuiet(event)) {
     if (node.quiet.size() < kSocketBuffer) {
       node.quiet.push_back(std::move(event));
     }
@@ -294,6 +289,12 @@ void SimulatedLan::Deliver(Event event) {
   Carry(event.to, event.kind == EventKind::kRefused
                       ? node.membership->OnUnreachable(local, source, event.bytes)
                       : node.membership->OnDatagram(local, source, event.bytes));
+}
+
+bool SimulatedLan::IsQuiet(const Event& event) {
+  return event.kind == EventKind::kDatagram && event.bytes.size() > speaker::kQuietOctet &&
+         (std::to_integer<std::uint8_t>(event.bytes[speaker::kQuietOctet]) & speaker::kQuietBit) !=
+             0;
 }
 
 // Whoever wakes up reads these first.

@@ -210,6 +210,7 @@ class SimulatedLan {
   void Push(Event event);
   bool Step(TimePoint until);
   void Deliver(Event event);
+  [[nodiscard]] static bool IsQuiet(const Event& event);
   void ReadQuiet(std::size_t node);
   void Resume(std::size_t node);
   void Freeze(std::size_t node, Duration duration, Duration clock_stops_for);
