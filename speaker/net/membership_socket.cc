@@ -218,6 +218,8 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
   };
   UniqueFd fd = MakeSocket(address.family());
   UniqueFd quiet = MakeSocket(address.family());
+  // Stamps cost a reading of the clock for each packet that the host receives, unless it has them
+  // anyway: whatever keeps its clock by NTP asks for them, too.
   // The first one that is bound is number 0. It shares its port only afterwards: so a second
   // speaker can't join the two. A process of the same user that is made for it could.
   const bool open = fd.IsOpen() && quiet.IsOpen() && Bind(fd, address, port) && ShareItsPort(fd) &&

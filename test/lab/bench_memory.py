@@ -68,24 +68,30 @@ def resident(lab):
 
 def idle_percent(programs):
     """Per cent of a core that each takes while nothing changes."""
-    before = [one.run_seconds() for one in programs]
+    return [percent for percent, _ in idle_load(programs)]
+
+
+def idle_load(programs):
+    """The same, and how often each wakes up in a second."""
+    before = [(one.run_seconds(), one.wakeups()) for one in programs]
     time.sleep(IDLE_SECONDS)  # the time that is measured, no wait for anything
-    return [100 * (one.run_seconds() - was) / IDLE_SECONDS for one, was in zip(programs, before)]
+    return [(100 * (one.run_seconds() - seconds) / IDLE_SECONDS, (one.wakeups() - wakeups) / IDLE_SECONDS)
+            for one, (seconds, wakeups) in zip(programs, before)]
 
 
 def idle(lab, bare):
     """Of the controller, of the speaker that takes most, and of the bare program that does."""
     ours = [lab.stentor.controller, *lab.stentor.speakers.values()]
-    controller, *members = idle_percent([*ours, *bare])
+    controller, *members = idle_load([*ours, *bare])
     speakers, yardstick = members[:len(ours) - 1], members[len(ours) - 1:]
-    return {"controller_idle_percent": controller, "speaker_idle_percent": max(speakers),
-            "bare_idle_percent": max(yardstick)}
+    return {"controller_idle_percent": controller[0], "speaker_idle_percent": max(speakers)[0],
+            "speaker_idle_wakeups": max(speakers)[1], "bare_idle_percent": max(yardstick)[0]}
 
 
 @contextlib.contextmanager
 def bare_heartbeats(lab):
-    """On each node a program that does nothing but send and read as many datagrams as a speaker: how much of a speaker's
-    time is the kernel's, for the wake-ups and for the way of a datagram, which in the lab the sender goes to its end."""
+    """On each node a program that does nothing but send and read as many datagrams as a speaker, each as it comes: how much
+    of a speaker's time is the kernel's, for the way of a datagram, which in the lab the sender goes to its end."""
     with contextlib.ExitStack() as stack:
         processes = []
         for node in lab.nodes.values():
@@ -183,10 +189,12 @@ def main():
             result[count] = {**measured(lab), **(beside(lab, count) if count <= most_beside else {})}
     print()
     figures.table(["Services", "most announced by one", "controller MiB", "of it anonymous", "speaker MiB",
-                   "of it anonymous", "controller CPU %", "speaker CPU %"],
+                   "of it anonymous", "controller CPU %", "speaker CPU %",
+                   "wake-ups/s"],
                   [[count, max(one["announced"]), *(f"{one[key] / 1024:.1f}" for key in (
                       "controller_kib", "controller_anonymous_kib", "speaker_kib", "speaker_anonymous_kib")),
-                    f"{one['controller_idle_percent']:.2f}", f"{one['speaker_idle_percent']:.2f}"]
+                    f"{one['controller_idle_percent']:.2f}", f"{one['speaker_idle_percent']:.2f}",
+                    f"{one['speaker_idle_wakeups']:.0f}"]
                    for count, one in result.items()])
     for count, one in result.items():
         limits += goals(count, one)
