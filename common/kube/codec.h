@@ -46,10 +46,8 @@ enum class Verbatim : std::uint8_t { kKeep, kDrop };
 /// What tells whose slice an object is, without decoding it.
 struct SliceHeader {
   model::ObjectKey key;
-  std::string service_name;  ///< As EndpointSlice::service_name; may be empty.
-  /// By the label endpointslice.kubernetes.io/managed-by: Kubernetes' controller made it after the
-  /// Service, from its selector. Others (mirrored, made by hand) may be older than the Service.
-  bool by_controller = false;
+  std::string service_name;    ///< As EndpointSlice::service_name; may be empty.
+  bool by_controller = false;  ///< As EndpointSlice::by_controller.
   std::optional<WallTime> created;
 };
 /// Never fails: what is absent or of a wrong type is empty.

@@ -19,6 +19,9 @@ using nlohmann::json;
 using parts::Finish;
 using parts::Key;
 
+constexpr const char* kManagedBy = "endpointslice.kubernetes.io/managed-by";
+constexpr const char* kSliceController = "endpointslice-controller.k8s.io";
+
 // A pod is listed once for each set of ports, and many pods are on one node; what counts is on
 // which nodes somebody can serve.
 void DropRepeated(std::vector<model::Endpoint>& endpoints) {
@@ -55,8 +58,7 @@ SliceHeader PeekEndpointSlice(const json& json) {
   const auto* labels = Member(metadata, "labels");
   SliceHeader header = Peek(metadata);
   header.service_name = TextOf(Member(labels, "kubernetes.io/service-name"));
-  header.by_controller = TextOf(Member(labels, "endpointslice.kubernetes.io/managed-by")) ==
-                         "endpointslice-controller.k8s.io";
+  header.by_controller = TextOf(Member(labels, kManagedBy)) == kSliceController;
   return header;
 }
 
@@ -76,6 +78,7 @@ absl::StatusOr<model::EndpointSlice> DecodeEndpointSlice(const json& json) {
   slice.resource_version = metadata.At("resourceVersion").String();
   slice.created = parts::ParseTime(metadata.At("creationTimestamp").String());
   slice.service_name = metadata.At("labels").At("kubernetes.io/service-name").String();
+  slice.by_controller = metadata.At("labels").At(kManagedBy).String() == kSliceController;
   root.At("endpoints").ForEach([&](const JsonCursor& cursor) {
     const JsonCursor conditions = cursor.At("conditions");
     model::Endpoint endpoint;

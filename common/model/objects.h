@@ -92,6 +92,9 @@ struct EndpointSlice {
   std::string service_name;      ///< Label kubernetes.io/service-name; same namespace as the slice.
   std::vector<Endpoint> endpoints;  ///< Sorted; those that are alike are one.
   std::optional<WallTime> created;  ///< metadata.creationTimestamp, by the API server's clock.
+  /// By the label endpointslice.kubernetes.io/managed-by: Kubernetes' controller made it after the
+  /// Service, from its selector. Others (mirrored, made by hand) may be older than the Service.
+  bool by_controller = false;
 
   friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };

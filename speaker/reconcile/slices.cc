@@ -110,16 +110,13 @@ bool Slices::Wants(const kube::SliceHeader& header) {
   if (wanted_.contains(service)) {
     return true;
   }
-  if (!header.by_controller) {
-    older_slices_[Mark(service)] = true;
-  }
   if (by_key_.contains(header.key) || spare_created_.contains(header.key)) {
     return true;  // it has changed hands, or is at hand and changed
   }
   if (header.created && (!dropped_until_ || *header.created > *dropped_until_)) {
     return true;
   }
-  dropped_ageless_ = dropped_ageless_ || !header.created;
+  NoteLost(service, header.created, header.by_controller);
   NoteGone(header.key);
   return false;
 }
@@ -322,11 +319,8 @@ void Slices::Keep(model::EndpointSlice slice) {
   if (slice.service_name.empty()) {
     return;
   }
-  if (!slice.created) {
-    dropped_ageless_ = true;
-    return;
-  }
-  if (dropped_until_ && *slice.created <= *dropped_until_) {
+  if (!slice.created || (dropped_until_ && *slice.created <= *dropped_until_)) {
+    NoteLost(ServiceOf(slice), slice.created, slice.by_controller);
     return;
   }
   spare_endpoints_ += slice.endpoints.size();
@@ -334,9 +328,18 @@ void Slices::Keep(model::EndpointSlice slice) {
   const SpareKey key{*slice.created, slice.key};
   spare_.emplace(key, std::move(slice));
   while (spare_.size() > limits_.slices || spare_endpoints_ > limits_.endpoints) {
-    const SpareKey oldest = spare_.begin()->first;
-    dropped_until_ = oldest.first;
-    DropSpare(oldest.second);
+    const model::EndpointSlice& oldest = spare_.begin()->second;
+    dropped_until_ = oldest.created;
+    NoteLost(ServiceOf(oldest), oldest.created, oldest.by_controller);
+    DropSpare(model::ObjectKey(oldest.key));
+  }
+}
+
+void Slices::NoteLost(const model::ServiceKey& service, std::optional<WallTime> created,
+                      bool by_controller) {
+  dropped_ageless_ = dropped_ageless_ || !created;
+  if (!by_controller) {
+    older_slices_[Mark(service)] = true;
   }
 }
 

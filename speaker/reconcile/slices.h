@@ -143,6 +143,9 @@ class Slices {
   // different now.
   bool Refresh(const model::ServiceKey& service, const std::vector<model::Endpoint>& before);
   void Keep(model::EndpointSlice slice);
+  // A slice of `service` is dropped for good.
+  void NoteLost(const model::ServiceKey& service, std::optional<WallTime> created,
+                bool by_controller);
   void DropSpare(const model::ObjectKey& key);
   void NoteGone(const model::ObjectKey& key);
   [[nodiscard]] static std::size_t Mark(const model::ServiceKey& service);
@@ -160,8 +163,8 @@ class Slices {
   std::size_t spare_endpoints_ = 0;
   std::optional<WallTime> dropped_until_;  // the youngest that was dropped for good
   bool dropped_ageless_ = false;           // one that was didn't tell its age
-  // Hashes of Services that have slices which may be older than they are. Set once, set for ever: a
-  // bit too many costs a request.
+  // Hashes of Services of which slices were dropped for good that may be older than they are. Set
+  // once, set for ever: a bit too many costs a request.
   std::bitset<65'536> older_slices_;
 };
 

@@ -74,10 +74,9 @@ class Simulation {
       RC_ASSERT(slices.IsWanted(key) == service.balanced);
       std::vector<model::Endpoint> expected;
       for (const auto& [slice_key, stored] : stored_) {
-        if (service.balanced && stored.slice.service_name == key.name) {
+        if (service.balanced && stored.service_name == key.name) {
           ++kept;
-          expected.insert(expected.end(), stored.slice.endpoints.begin(),
-                          stored.slice.endpoints.end());
+          expected.insert(expected.end(), stored.endpoints.begin(), stored.endpoints.end());
         }
       }
       std::ranges::sort(expected);
@@ -105,17 +104,13 @@ class Simulation {
     bool has_selector = true;
     bool balanced = false;  // of type LoadBalancer
   };
-  struct Stored {
-    model::EndpointSlice slice;
-    bool by_controller = false;
-  };
   struct ServiceEvent {
     model::ServiceKey key;
     std::optional<Service> service;  // nothing: not of the type, or gone
   };
   struct SliceEvent {
     model::ObjectKey key;
-    std::optional<Stored> stored;
+    std::optional<model::EndpointSlice> slice;
   };
   struct List {
     model::ServiceKey service;
@@ -148,23 +143,24 @@ class Simulation {
     return endpoints;
   }
 
-  void Store(Stored stored) {
-    stored.slice.resource_version = std::to_string(++version_);
-    slice_events_.push_back({stored.slice.key, stored});
-    stored_[stored.slice.key] = std::move(stored);
+  void Store(model::EndpointSlice stored) {
+    stored.resource_version = std::to_string(++version_);
+    slice_events_.push_back({stored.key, stored});
+    stored_[stored.key] = std::move(stored);
   }
 
   void CreateSlice(const std::string& service, bool by_controller) {
-    Stored stored{.slice = {.key = {"d", service + "-" + std::to_string(*rc::gen::inRange(0, 3))},
-                            .service_name = service,
-                            .endpoints = AnyEndpoints(),
-                            .created = Stamp()},
-                  .by_controller = by_controller};
+    model::EndpointSlice slice{
+        .key = {"d", service + "-" + std::to_string(*rc::gen::inRange(0, 3))},
+        .service_name = service,
+        .endpoints = AnyEndpoints(),
+        .created = Stamp(),
+        .by_controller = by_controller};
     if (!by_controller) {
-      stored.slice.key.name += "-by-hand";
+      slice.key.name += "-by-hand";
     }
-    if (!stored_.contains(stored.slice.key)) {
-      Store(std::move(stored));
+    if (!stored_.contains(slice.key)) {
+      Store(std::move(slice));
     }
   }
 
@@ -208,7 +204,7 @@ class Simulation {
     Tell(key);
     std::vector<model::ObjectKey> owned;
     for (const auto& [slice, stored] : stored_) {
-      if (stored.by_controller && stored.slice.service_name == key.name) {
+      if (stored.by_controller && stored.service_name == key.name) {
         owned.push_back(slice);
       }
     }
@@ -234,8 +230,8 @@ class Simulation {
 
   void ChangeSlice() {
     if (const auto key = AnySlice()) {
-      Stored stored = stored_[*key];
-      stored.slice.endpoints = AnyEndpoints();
+      model::EndpointSlice stored = stored_[*key];
+      stored.endpoints = AnyEndpoints();
       Store(std::move(stored));
     }
   }
@@ -248,24 +244,24 @@ class Simulation {
 
   void MoveSlice() {
     if (const auto key = AnySlice(); key && !stored_[*key].by_controller) {
-      Stored stored = stored_[*key];
-      stored.slice.service_name = AnyName();
+      model::EndpointSlice stored = stored_[*key];
+      stored.service_name = AnyName();
       Store(std::move(stored));
     }
   }
 
   void Deliver(const SliceEvent& event) {
-    if (!event.stored) {
+    if (!event.slice) {
       if (delivered_.erase(event.key) > 0) {
         (void)slices.Delete(event.key);
       }
       return;
     }
-    const model::EndpointSlice& slice = event.stored->slice;
+    const model::EndpointSlice& slice = *event.slice;
     delivered_[event.key] = slice.resource_version;
     if (slices.Wants({.key = slice.key,
                       .service_name = slice.service_name,
-                      .by_controller = event.stored->by_controller,
+                      .by_controller = slice.by_controller,
                       .created = slice.created})) {
       (void)slices.Upsert(slice);
     }
@@ -288,7 +284,7 @@ class Simulation {
     }
     for (const auto& [key, stored] : stored_) {
       const auto known = delivered_.find(key);
-      if (known == delivered_.end() || known->second != stored.slice.resource_version) {
+      if (known == delivered_.end() || known->second != stored.resource_version) {
         Deliver({key, stored});
       }
     }
@@ -316,8 +312,8 @@ class Simulation {
   void TakeSnapshot(List& list) const {
     list.answer.emplace();
     for (const auto& [key, stored] : stored_) {
-      if (stored.slice.service_name == list.service.name) {
-        list.answer->push_back(stored.slice);
+      if (stored.service_name == list.service.name) {
+        list.answer->push_back(stored);
       }
     }
   }
@@ -356,7 +352,7 @@ class Simulation {
   int now_ = 1'700'000'000;
   int version_ = 0;
   std::map<model::ServiceKey, Service> services_;
-  std::map<model::ObjectKey, Stored> stored_;
+  std::map<model::ObjectKey, model::EndpointSlice> stored_;
   std::deque<ServiceEvent> service_events_;
   std::deque<SliceEvent> slice_events_;
   std::map<model::ObjectKey, std::string> delivered_;  // versions, as the reflector keeps them

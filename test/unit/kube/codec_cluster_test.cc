@@ -71,6 +71,7 @@ TEST_CASE("A slice is decoded", "[codec]") {
   CHECK(header.key == slice->key);
   CHECK(header.service_name == "s");
   CHECK(header.by_controller);
+  CHECK(slice->by_controller);
   CHECK(header.created == kTime);
 }
 
@@ -121,6 +122,8 @@ TEST_CASE("A slice's header is read whatever the object is like", "[codec]") {
     CHECK(header.service_name == c.service);
     CHECK(header.by_controller == c.by_controller);
     CHECK_FALSE(header.created.has_value());
+    const auto slice = DecodeEndpointSlice(Parse(c.text));
+    CHECK((slice.ok() && slice->by_controller) == c.by_controller);
   }
 }
 

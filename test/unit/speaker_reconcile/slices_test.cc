@@ -16,10 +16,10 @@ namespace {
 
 using Keys = std::vector<model::ServiceKey>;
 
-kube::SliceHeader HeaderOf(const model::EndpointSlice& slice, bool by_controller = true) {
+kube::SliceHeader HeaderOf(const model::EndpointSlice& slice) {
   return {.key = slice.key,
           .service_name = slice.service_name,
-          .by_controller = by_controller,
+          .by_controller = slice.by_controller,
           .created = slice.created};
 }
 
@@ -27,12 +27,19 @@ model::EndpointSlice Slice(const char* service, std::optional<WallTime> created,
                            const char* node = "iris1") {
   auto slice = SliceOf(service, true, node);
   slice.created = created;
+  slice.by_controller = true;
+  return slice;
+}
+
+model::EndpointSlice ByHand(const char* service, std::optional<WallTime> created) {
+  auto slice = Slice(service, created);
+  slice.by_controller = false;
   return slice;
 }
 
 // As the watch's handler does it. Returns whether the object had to be decoded.
-bool Deliver(Slices& slices, const model::EndpointSlice& slice, bool by_controller = true) {
-  if (!slices.Wants(HeaderOf(slice, by_controller))) {
+bool Deliver(Slices& slices, const model::EndpointSlice& slice) {
+  if (!slices.Wants(HeaderOf(slice))) {
     return false;
   }
   (void)slices.Upsert(slice);
@@ -47,6 +54,12 @@ Slices Experienced() {
   }
   CHECK(slices.spare() == 2);
   return slices;
+}
+
+void Displace(Slices& slices) {
+  for (int second = 150; second < 153; ++second) {
+    (void)Deliver(slices, Slice(("new-" + std::to_string(second)).c_str(), At(second)));
+  }
 }
 
 }  // namespace
@@ -170,20 +183,38 @@ TEST_CASE("When a Service's slices have to be listed", "[slices]") {
       {"one without a selector: its slices may be older than it is", nothing, At(200), false, true},
       {"one whose age nobody knows", nothing, std::nullopt, true, true},
       {"one that has an older slice made by hand",
-       [](Slices& s) { (void)Deliver(s, Slice("web", At(3)), false); }, At(200), true, true},
+       [](Slices& s) { (void)Deliver(s, ByHand("web", At(3))); }, At(200), true, true},
+      {"one made by hand that is at hand",
+       [](Slices& s) { (void)Deliver(s, ByHand("web", At(120))); }, At(200), true, false},
+      {"one made by hand that was, and had to make room",
+       [](Slices& s) {
+         (void)Deliver(s, ByHand("web", At(120)));
+         Displace(s);
+       },
+       At(200), true, true},
+      {"another one's had to",
+       [](Slices& s) {
+         (void)Deliver(s, ByHand("other", At(120)));
+         Displace(s);
+       },
+       At(200), true, false},
+      {"one made by hand that is changed to an older one, as it seems",
+       [](Slices& s) {
+         (void)Deliver(s, ByHand("web", At(120)));
+         (void)Deliver(s, ByHand("web", At(3)));
+       },
+       At(200), true, true},
       {"one that has got an older slice from another one",
        [](Slices& s) {
-         auto slice = Slice("other", At(98));
-         (void)Deliver(s, slice, false);
+         auto slice = ByHand("other", At(98));
+         (void)Deliver(s, slice);
          slice.service_name = "web";
-         (void)Deliver(s, slice, false);
-         for (int second = 100; second < 103; ++second) {
-           (void)Deliver(s, Slice(("new-" + std::to_string(second)).c_str(), At(second)));
-         }
+         (void)Deliver(s, slice);
+         Displace(s);
        },
        At(200), true, true},
       {"another one has an older slice made by hand",
-       [](Slices& s) { (void)Deliver(s, Slice("other", At(3)), false); }, At(200), true, false},
+       [](Slices& s) { (void)Deliver(s, ByHand("other", At(3))); }, At(200), true, false},
       {"a slice was dropped whose age nobody knows",
        [](Slices& s) { (void)Deliver(s, Slice("other", std::nullopt)); }, At(200), true, true},
       {"one that was needed before",
