@@ -10,6 +10,9 @@ namespace {
 constexpr Duration kRefusalCheck = std::chrono::seconds(1);
 constexpr kube::BackoffOptions kRefusedBackoff{std::chrono::minutes(1), std::chrono::minutes(5)};
 constexpr int kRefusalsBelieved = 2;
+// WriteHold: after the last call, and after the first one.
+constexpr Duration kAnswersFirst = std::chrono::milliseconds(30);
+constexpr Duration kMostHeld = std::chrono::milliseconds(100);
 // A server that asks for more is not obeyed: it may have meant seconds, and nobody would know.
 constexpr Duration kMaxRetryAfter = std::chrono::minutes(5);
 
@@ -58,6 +61,17 @@ void WritePace::Failed(TimePoint now, std::optional<Duration> retry_after,
   ++failures_;
   const Duration asked = std::min(retry_after.value_or(Duration(0)), kMaxRetryAfter);
   not_before_ = now + std::max(asked, kube::Backoff(options_.backoff, failures_, uniform));
+}
+
+void WriteHold::Hold(TimePoint now) {
+  since_ = since_.value_or(now);
+  until_ = std::min(now + kAnswersFirst, *since_ + kMostHeld);
+}
+
+void WriteHold::EndIfOver(TimePoint now) {
+  if (now >= until_) {
+    since_.reset();
+  }
 }
 
 bool IsRefusal(int code) {

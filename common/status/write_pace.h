@@ -60,6 +60,22 @@ class WritePace {
   std::optional<TimePoint> not_before_;
 };
 
+/// Who has just been given something asks for it now, and is answered first: writes that only tell
+/// of it wait until nothing was given for 30 ms, or for 100 ms.
+class WriteHold {
+ public:
+  /// Something was given.
+  void Hold(TimePoint now);
+  /// When writes may begin.
+  [[nodiscard]] TimePoint Until() const { return until_; }
+  /// To be called where writes would begin: what is given later makes them wait anew.
+  void EndIfOver(TimePoint now);
+
+ private:
+  std::optional<TimePoint> since_;
+  TimePoint until_ = TimePoint::min();
+};
+
 /// Whether the HTTP answer `code` is one of a server that won't do it until somebody changes rights
 /// or kinds, rather than one that can't do it now (5xx, 401, 408, 409, 429).
 [[nodiscard]] bool IsRefusal(int code);

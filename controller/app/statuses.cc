@@ -172,7 +172,9 @@ void Statuses::SetUsage(const config::Config& config, const AddressAllocator& al
   for (const config::Pool& pool : config.pools) {
     figures.emplace(pool.name, FiguresOf(pool.name, allocator));
   }
-  pools_.SetFigures(figures);
+  if (pools_.SetFigures(figures)) {
+    pools_.HoldWrites(context_.loop.Now());
+  }
   Schedule();
 }
 

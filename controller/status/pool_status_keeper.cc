@@ -32,7 +32,7 @@ void PoolStatusKeeper::SetActive(bool active) {
   active_ = active;
   deadline_.reset();
   if (!active) {
-    SetFigures({});
+    (void)SetFigures({});
   }
   const std::map<std::uint64_t, Flight> flights = std::exchange(flights_, {});
   for (const auto& [ticket, flight] : flights) {
@@ -44,8 +44,9 @@ void PoolStatusKeeper::SetActive(bool active) {
   }
 }
 
-void PoolStatusKeeper::SetFigures(
+bool PoolStatusKeeper::SetFigures(
     const std::map<model::PoolName, PoolFigures, std::less<>>& figures) {
+  bool changed = false;
   for (auto it = pools_.begin(); it != pools_.end();) {
     const auto current = it++;
     if (current->second.wanted && figures.find(current->first) == figures.end()) {
@@ -59,8 +60,10 @@ void PoolStatusKeeper::SetFigures(
     if (entry.wanted != wanted) {
       entry.wanted = wanted;
       Schedule(name, entry);
+      changed = true;
     }
   }
+  return changed;
 }
 
 void PoolStatusKeeper::PoolSeen(const nlohmann::json& object) {
@@ -103,8 +106,10 @@ status::StatusActions PoolStatusKeeper::Poll(TimePoint now) {
            absl::DeadlineExceededError("no answer from the API server"));
     }
     // After a refusal one request finds out whether things have changed.
+    hold_.EndIfOver(now);
     const auto may_send = [this, now] {
-      return refusals_.IsOpen(now) && (!hold_until_ || now >= *hold_until_) &&
+      return now >= hold_.Until() && refusals_.IsOpen(now) &&
+             (!hold_until_ || now >= *hold_until_) &&
              flights_.size() < (refusals_.refused() ? 1 : options_.max_in_flight);
     };
     while (!due_.empty() && due_.begin()->first <= now && may_send()) {
@@ -124,7 +129,7 @@ void PoolStatusKeeper::SetDeadline() {
   if (!due_.empty() && flights_.size() < room) {
     TimePoint next = due_.begin()->first;
     next = std::max(next, refusals_.NotBefore().value_or(next));
-    next = std::max(next, hold_until_.value_or(next));
+    next = std::max({next, hold_.Until(), hold_until_.value_or(next)});
     deadline_ = deadline_ ? std::min(*deadline_, next) : next;
   }
 }

@@ -12,8 +12,8 @@
 ///   at
 ///   ... send actions.requests -> keeper.OnAnswer(now, ticket, answer)    // NextDeadline()
 ///
-/// The first change is written at once, further ones at most twice a second for each pool, and
-/// always a last one that is true. Edits by hand are reverted. Pools that are not in force (no
+/// The first change is written soon (WriteHold), further ones at most twice a second for each pool,
+/// and always a last one that is true. Edits by hand are reverted. Pools that are not in force (no
 /// figures) are left alone.
 
 #include <cstddef>
@@ -56,7 +56,10 @@ class PoolStatusKeeper {
   void SetActive(bool active);
   /// The figures of all pools of the configuration in force, by name; not before all existing
   /// claims to addresses are known (Reconciler::Started).
-  void SetFigures(const std::map<model::PoolName, PoolFigures, std::less<>>& figures);
+  /// True where those of a pool are others than before.
+  bool SetFigures(const std::map<model::PoolName, PoolFigures, std::less<>>& figures);
+  /// All writes wait, as WriteHold says: an address was given.
+  void HoldWrites(TimePoint now) { hold_.Hold(now); }
 
   /// A watch, which may be late, shows a pool. One that can't be read is left alone.
   void PoolSeen(const nlohmann::json& object);
@@ -110,6 +113,7 @@ class PoolStatusKeeper {
   std::map<std::uint64_t, Flight> flights_;
   std::uint64_t tickets_ = 0;
   status::RefusalGate refusals_;
+  status::WriteHold hold_;
   std::optional<TimePoint> hold_until_;  // the server asked for patience
   std::optional<status::Notice> notice_;
   std::optional<TimePoint> deadline_;

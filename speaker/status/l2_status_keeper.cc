@@ -12,9 +12,6 @@ namespace {
 // Of the API server's own generated names, without what can be mistaken, or read as a word.
 constexpr std::string_view kNameAlphabet = "bcdfghjklmnpqrstvwxz2456789";
 constexpr int kNameLength = 8;
-// HoldWrites(): after the last call, and after the first one.
-constexpr Duration kAnswersFirst = std::chrono::milliseconds(30);
-constexpr Duration kMostHeld = std::chrono::milliseconds(100);
 
 std::vector<std::string> SortedOnce(std::vector<std::string> names) {
   std::ranges::sort(names);
@@ -86,11 +83,6 @@ void ServiceL2StatusKeeper::Withdraw(const model::ServiceKey& service) {
   Schedule(it);
 }
 
-void ServiceL2StatusKeeper::HoldWrites(TimePoint now) {
-  held_since_ = held_since_.value_or(now);
-  write_after_ = std::min(now + kAnswersFirst, *held_since_ + kMostHeld);
-}
-
 std::optional<model::ServiceKey> ServiceL2StatusKeeper::Seen(const nlohmann::json& object) {
   absl::StatusOr<SeenL2Status> seen = DecodeL2Status(object);
   if (!seen.ok() || seen->key.name_space != options_.name_space) {
@@ -155,9 +147,7 @@ status::StatusActions ServiceL2StatusKeeper::Poll(TimePoint now) {
     Land(now, flights_.begin()->first,
          absl::DeadlineExceededError("no answer from the API server"));
   }
-  if (now >= write_after_) {
-    held_since_.reset();
-  }
+  hold_.EndIfOver(now);
   while (const std::optional<Lane> lane = NextLane(now)) {
     next_lane_ = *lane == Lane::kWrites ? Lane::kDeletions : Lane::kWrites;
     const model::ServiceKey service = std::get<model::ServiceKey>(*QueueOf(*lane).due.begin());
@@ -234,7 +224,7 @@ TimePoint ServiceL2StatusKeeper::NotBefore(Lane lane) const {
   if (lane == Lane::kDeletions) {
     wait_for(refusals_[GateOf(Verb::kDelete)]);
   } else {
-    time = std::max(time, write_after_);
+    time = std::max(time, hold_.Until());
     wait_for(refusals_[GateOf(Verb::kCreate)]);
     wait_for(refusals_[GateOf(Verb::kStatus)]);
   }

@@ -80,9 +80,8 @@ class ServiceL2StatusKeeper {
   bool Announce(const model::ServiceKey& service, std::vector<std::string> interfaces);
   void Withdraw(const model::ServiceKey& service);
 
-  /// Who has just learned of an address asks for it now, and is answered first: new statuses are
-  /// written when this was not called for 30 ms, after 100 ms at the latest. Deletions don't wait.
-  void HoldWrites(TimePoint now);
+  /// New statuses wait, as WriteHold says. Deletions don't.
+  void HoldWrites(TimePoint now) { hold_.Hold(now); }
 
   /// A watch, which may be late, shows an object. Returns the Service for which Known() may answer
   /// otherwise now; nothing where the object can't be read, or is not looked at.
@@ -260,8 +259,7 @@ class ServiceL2StatusKeeper {
   std::optional<TimePoint> invalid_told_;
   int failures_ = 0;                     // of the server, in succession
   std::optional<TimePoint> hold_until_;  // nothing is sent before
-  std::optional<TimePoint> held_since_;  // HoldWrites(), until Poll() may write again
-  TimePoint write_after_;
+  status::WriteHold hold_;
   std::optional<status::Notice> notice_;
   std::optional<TimePoint> deadline_;
 };

@@ -31,6 +31,28 @@ TEST_CASE("A pool gets its figures, and nothing else of it changes", "[status]")
   CHECK(after == before);
 }
 
+TEST_CASE("Who has just got an address is answered before the pool tells of it", "[status]") {
+  PoolBench bench;
+  bench.Make("p");
+  CHECK(bench.keeper.SetFigures({{"p", kFew}}));
+  CHECK_FALSE(bench.keeper.SetFigures({{"p", kFew}}));
+  bench.keeper.HoldWrites(bench.now);
+  bench.Run(29ms);
+  CHECK(bench.TakeRequests() == 0);
+  bench.Run(1ms);
+  CHECK(bench.Stored("p") == kFew);
+  // Those that go on being given hold it for 100 ms, and not for longer.
+  bench.Run(1s);
+  (void)bench.TakeRequests();
+  for (std::int64_t i = 2; i < 7; ++i) {
+    CHECK(bench.keeper.SetFigures({{"p", {i, 0, 0, 0}}}));
+    bench.keeper.HoldWrites(bench.now);
+    CHECK(bench.TakeRequests() == 0);
+    bench.Run(20ms);
+  }
+  CHECK(bench.TakeRequests() == 1);
+}
+
 TEST_CASE("Which pools are written", "[status]") {
   PoolBench bench;
   SECTION("not those that are not in force") {

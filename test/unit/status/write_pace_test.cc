@@ -156,4 +156,29 @@ TEST_CASE("RefusalGate: requests that were under way together count once", "[sta
   CHECK(*gate.NotBefore() == kStart + 1s);
 }
 
+TEST_CASE("WriteHold: writes wait for those who were given something, and not for ever",
+          "[status]") {
+  WriteHold hold;
+  CHECK(hold.Until() <= kStart);
+  hold.Hold(kStart);
+  CHECK(hold.Until() == kStart + 30ms);
+  hold.EndIfOver(kStart + 29ms);
+  hold.Hold(kStart + 29ms);
+  CHECK(hold.Until() == kStart + 59ms);
+  SECTION("who goes on has 100 ms") {
+    hold.Hold(kStart + 58ms);
+    hold.Hold(kStart + 87ms);
+    CHECK(hold.Until() == kStart + 100ms);
+    hold.Hold(kStart + 150ms);  // nobody had the time to write
+    CHECK(hold.Until() == kStart + 100ms);
+  }
+  SECTION("once writes may begin, the next one waits anew") {
+    hold.EndIfOver(kStart + 59ms);
+    hold.Hold(kStart + 60ms);
+    CHECK(hold.Until() == kStart + 90ms);
+    hold.Hold(kStart + 85ms);
+    CHECK(hold.Until() == kStart + 115ms);
+  }
+}
+
 }  // namespace stentor::status
