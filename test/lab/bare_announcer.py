@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The yardstick for a speaker: watches Services, and answers ARP for every address that one of them has. Nothing else:
-no election, no endpoints, no pools. It says "watching" when it does.
+"""The yardstick for a speaker: watches Services and EndpointSlices, and answers ARP for every address of a Service that
+has a slice. Nothing else: no election, no pools, no look at the endpoints. It says "watching" when it does.
 
     bare_announcer.py INTERFACE SERVER PORT AUTHORITY CERTIFICATE KEY
 """
@@ -9,7 +9,7 @@ import select
 import socket
 import sys
 
-from watching import BALANCERS, Watch, addresses_of
+from watching import BALANCERS, SLICES, Watch, addresses_of, service_of
 
 _ARP = 0x0806
 _REQUEST, _REPLY = b"\x00\x01", b"\x00\x02"
@@ -33,14 +33,28 @@ def main():
     port.bind((interface, _ARP))
     port.setblocking(False)
     own = port.getsockname()[4]
-    watch, known = Watch(server, int(number), *files, BALANCERS), set()
-    known.update(ipaddress.ip_address(one).packed for item in watch.items for one in addresses_of(item))
+    services, slices = (Watch(server, int(number), *files, path) for path in (BALANCERS, SLICES))
+    addresses, served, known = {}, set(), set()
+
+    def take_service(item):
+        name = item["metadata"]["namespace"], item["metadata"]["name"]
+        addresses[name] = [ipaddress.ip_address(one).packed for one in addresses_of(item)]
+        if name in served:
+            known.update(addresses[name])
+
+    def take_slice(item):
+        served.add(service_of(item))
+        known.update(addresses.get(service_of(item), ()))
+
+    for watch, take in ((services, take_service), (slices, take_slice)):
+        for item in watch.items:
+            take(item)
     print("watching", flush=True)
     while True:
-        ready, _, _ = select.select([watch, port], [], [])
-        if watch in ready:
-            known.update(ipaddress.ip_address(one).packed for event in watch.events()
-                         for one in addresses_of(event["object"]))
+        ready, _, _ = select.select([services, slices, port], [], [])
+        for watch, take in ((services, take_service), (slices, take_slice)):
+            for event in watch.events() if watch in ready else ():
+                take(event["object"])
         if port in ready:
             answer(port, known, own)
 

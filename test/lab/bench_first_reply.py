@@ -3,9 +3,10 @@
 thousand Services, from their last endpoints until all are answered; and from the start of a speaker.
 
 The yardstick shares nothing with Stentor's code and does nothing but what is asked: `api-bench assign` watches Services
-and PUTs addresses, bare_announcer.py watches Services and answers ARP for their addresses. Both are asked by the same
-host, every millisecond, in turns. Endpoints are made by hand, not by Kubernetes' controllers, and kube-proxy is kept
-out: what they do is not asked here. MetalLB's programs are asked the same, in the same lab: they are what users have.
+and PUTs addresses, bare_announcer.py watches Services and EndpointSlices, and answers ARP for the addresses of Services
+that have one. Both are asked by the same host, every millisecond, in turns. Endpoints are made by hand, not by
+Kubernetes' controllers, and kube-proxy is kept out: what they do is not asked here. MetalLB's programs are asked the same,
+in the same lab: they are what users have.
 """
 import argparse
 import concurrent.futures

@@ -59,8 +59,14 @@ class Watch:
 
 
 BALANCERS = "/api/v1/services?fieldSelector=spec.type%3DLoadBalancer"
+SLICES = "/apis/discovery.k8s.io/v1/endpointslices?labelSelector=%21service.kubernetes.io/headless"
 
 
 def addresses_of(service):
     return [entry["ip"] for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
             if "ip" in entry]
+
+
+def service_of(slice_):
+    """Namespace and name of the Service whose endpoints these are."""
+    return slice_["metadata"]["namespace"], slice_["metadata"].get("labels", {}).get("kubernetes.io/service-name", "")
