@@ -61,7 +61,7 @@ class WritePace {
 };
 
 /// Who has just been given something asks for it now, and is answered first: writes that only tell
-/// of it wait until nothing was given for 30 ms, or for 100 ms.
+/// of it wait until nothing was given for 30 ms, but no longer than 100 ms.
 class WriteHold {
  public:
   /// Something was given.
@@ -70,6 +70,10 @@ class WriteHold {
   [[nodiscard]] TimePoint Until() const { return until_; }
   /// To be called where writes would begin: what is given later makes them wait anew.
   void EndIfOver(TimePoint now);
+  /// When to call EndIfOver() at the latest, whether or not there is something to write.
+  [[nodiscard]] std::optional<TimePoint> Deadline() const {
+    return since_ ? std::optional(until_) : std::nullopt;
+  }
 
  private:
   std::optional<TimePoint> since_;

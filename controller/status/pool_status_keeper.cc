@@ -31,6 +31,7 @@ void PoolStatusKeeper::SetActive(bool active) {
   }
   active_ = active;
   deadline_.reset();
+  hold_ = {};
   if (!active) {
     (void)SetFigures({});
   }
@@ -105,8 +106,8 @@ status::StatusActions PoolStatusKeeper::Poll(TimePoint now) {
       Land(now, flights_.begin()->first,
            absl::DeadlineExceededError("no answer from the API server"));
     }
-    // After a refusal one request finds out whether things have changed.
     hold_.EndIfOver(now);
+    // After a refusal one request finds out whether things have changed.
     const auto may_send = [this, now] {
       return now >= hold_.Until() && refusals_.IsOpen(now) &&
              (!hold_until_ || now >= *hold_until_) &&
@@ -122,15 +123,19 @@ status::StatusActions PoolStatusKeeper::Poll(TimePoint now) {
 }
 
 void PoolStatusKeeper::SetDeadline() {
+  deadline_ = hold_.Deadline();
+  const auto at = [this](TimePoint next) {
+    deadline_ = deadline_ ? std::min(*deadline_, next) : next;
+  };
   if (!flights_.empty()) {
-    deadline_ = flights_.begin()->second.sent + options_.request_timeout;
+    at(flights_.begin()->second.sent + options_.request_timeout);
   }
   const std::size_t room = refusals_.refused() ? 1 : options_.max_in_flight;
   if (!due_.empty() && flights_.size() < room) {
     TimePoint next = due_.begin()->first;
     next = std::max(next, refusals_.NotBefore().value_or(next));
     next = std::max({next, hold_.Until(), hold_until_.value_or(next)});
-    deadline_ = deadline_ ? std::min(*deadline_, next) : next;
+    at(next);
   }
 }
 

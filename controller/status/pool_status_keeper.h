@@ -56,9 +56,10 @@ class PoolStatusKeeper {
   void SetActive(bool active);
   /// The figures of all pools of the configuration in force, by name; not before all existing
   /// claims to addresses are known (Reconciler::Started).
-  /// True where those of a pool are others than before.
+  /// True where those of one of them are others than before.
   bool SetFigures(const std::map<model::PoolName, PoolFigures, std::less<>>& figures);
-  /// All writes wait, as WriteHold says: an address was given.
+  /// All writes wait, as WriteHold says: figures have changed, so it may be that an address was
+  /// given.
   void HoldWrites(TimePoint now) { hold_.Hold(now); }
 
   /// A watch, which may be late, shows a pool. One that can't be read is left alone.

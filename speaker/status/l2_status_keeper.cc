@@ -244,18 +244,20 @@ std::optional<ServiceL2StatusKeeper::Lane> ServiceL2StatusKeeper::NextLane(TimeP
 }
 
 void ServiceL2StatusKeeper::SetDeadline() {
-  deadline_.reset();
+  deadline_ = hold_.Deadline();
+  const auto at = [this](TimePoint next) {
+    deadline_ = deadline_ ? std::min(*deadline_, next) : next;
+  };
   if (!flights_.empty()) {
-    deadline_ = flights_.begin()->second.sent + options_.request_timeout;
+    at(flights_.begin()->second.sent + options_.request_timeout);
   }
   if (!paced_.empty()) {
-    deadline_ = deadline_ ? std::min(*deadline_, paced_.front().first) : paced_.front().first;
+    at(paced_.front().first);
   }
   for (const Lane lane : {Lane::kWrites, Lane::kDeletions}) {
     const std::set<Due>& due = QueueOf(lane).due;
     if (!due.empty() && RoomOf(lane) > 0) {
-      const TimePoint next = std::max(std::get<TimePoint>(*due.begin()), NotBefore(lane));
-      deadline_ = deadline_ ? std::min(*deadline_, next) : next;
+      at(std::max(std::get<TimePoint>(*due.begin()), NotBefore(lane)));
     }
   }
 }

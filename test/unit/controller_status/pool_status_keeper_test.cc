@@ -53,6 +53,39 @@ TEST_CASE("Who has just got an address is answered before the pool tells of it",
   CHECK(bench.TakeRequests() == 1);
 }
 
+TEST_CASE("A wait that is over is over, also where nothing could be written", "[status]") {
+  PoolBench bench;
+  bench.Make("p");
+  const auto give = [&bench](std::int64_t in_use) {
+    CHECK(bench.keeper.SetFigures({{"p", {in_use, 0, 0, 0}}}));
+    bench.keeper.HoldWrites(bench.now);
+  };
+  give(1);
+  bench.Run(200ms);
+  CHECK(bench.TakeRequests() == 1);  // at 30 ms: the next one may go at 530 ms
+  SECTION("by its pace") {
+    give(2);
+    bench.Run(325ms);
+    give(3);
+    bench.Run(29ms);
+    CHECK(bench.TakeRequests() == 0);
+    bench.Run(1ms);
+    CHECK(bench.Stored("p") == PoolFigures{3, 0, 0, 0});
+  }
+  SECTION("since another one leads") {
+    bench.Run(1s);
+    give(2);
+    bench.keeper.SetActive(false);
+    bench.Run(1s);
+    bench.keeper.SetActive(true);
+    give(3);
+    bench.Run(29ms);
+    CHECK(bench.TakeRequests() == 0);
+    bench.Run(1ms);
+    CHECK(bench.Stored("p") == PoolFigures{3, 0, 0, 0});
+  }
+}
+
 TEST_CASE("Which pools are written", "[status]") {
   PoolBench bench;
   SECTION("not those that are not in force") {

@@ -160,7 +160,9 @@ TEST_CASE("WriteHold: writes wait for those who were given something, and not fo
           "[status]") {
   WriteHold hold;
   CHECK(hold.Until() <= kStart);
+  CHECK_FALSE(hold.Deadline());
   hold.Hold(kStart);
+  CHECK(hold.Deadline() == kStart + 30ms);
   CHECK(hold.Until() == kStart + 30ms);
   hold.EndIfOver(kStart + 29ms);
   hold.Hold(kStart + 29ms);
@@ -174,6 +176,7 @@ TEST_CASE("WriteHold: writes wait for those who were given something, and not fo
   }
   SECTION("once writes may begin, the next one waits anew") {
     hold.EndIfOver(kStart + 59ms);
+    CHECK_FALSE(hold.Deadline());
     hold.Hold(kStart + 60ms);
     CHECK(hold.Until() == kStart + 90ms);
     hold.Hold(kStart + 85ms);
