@@ -18,7 +18,7 @@ namespace stentor::io {
 /// nothing is held meanwhile.
 class Inbox {
  public:
-  /// Throws std::system_error where the process has no descriptor left, like a loop itself.
+  /// Throws std::system_error where the process has no descriptor left.
   Inbox();
   ~Inbox() = default;
   Inbox(const Inbox&) = delete;

@@ -20,7 +20,7 @@
 /// Where both a datagram and the deadline are due, the datagrams come first. Quiet datagrams
 /// (datagram.h) may wait until then; but whoever hands over anything, or calls Poll(), hands over
 /// first those that are there: so nobody's silence is looked at, and nobody doubted, whose sign of
-/// life was waiting. `age` says since when.
+/// life was waiting. `age` says for how long.
 ///
 /// What is trusted: a datagram that opens under the secret and has not been seen before is its
 /// sender's. That it is not an old one is known once the sender has echoed a fresh challenge; until

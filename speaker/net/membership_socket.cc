@@ -148,7 +148,9 @@ bool Await(const UniqueFd& ready, int operation, const UniqueFd& fd, std::uint32
   return ::epoll_ctl(ready.Get(), operation, fd.Get(), &wanted) == 0;
 }
 
-// By the kernel's stamp (SO_TIMESTAMPNS), which is one of the wall clock: 0 where there is none, or
+// By the kernel's stamp (SO_TIMESTAMPNS; it costs a reading of the clock for each packet that the
+// host receives, unless it has them anyway: whatever keeps its clock by NTP asks for them, too),
+// which is one of the wall clock: 0 where there is none, or
 // the clock was set back since.
 Duration AgeOf(msghdr& message) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
@@ -218,8 +220,6 @@ absl::StatusOr<MembershipSocket> MembershipSocket::Open(const net::IpAddress& ad
   };
   UniqueFd fd = MakeSocket(address.family());
   UniqueFd quiet = MakeSocket(address.family());
-  // Stamps cost a reading of the clock for each packet that the host receives, unless it has them
-  // anyway: whatever keeps its clock by NTP asks for them, too.
   // The first one that is bound is number 0. It shares its port only afterwards: so a second
   // speaker can't join the two. A process of the same user that is made for it could.
   const bool open = fd.IsOpen() && quiet.IsOpen() && Bind(fd, address, port) && ShareItsPort(fd) &&

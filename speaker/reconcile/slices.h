@@ -163,8 +163,8 @@ class Slices {
   std::size_t spare_endpoints_ = 0;
   std::optional<WallTime> dropped_until_;  // the youngest that was dropped for good
   bool dropped_ageless_ = false;           // one that was didn't tell its age
-  // Hashes of Services of which slices were dropped for good that may be older than they are. Set
-  // once, set for ever: a bit too many costs a request.
+  // Hashes of Services of which slices were dropped for good that may be older than they are, and
+  // of those that were needed before. Set once, set for ever: a bit too many costs a request.
   std::bitset<65'536> older_slices_;
 };
 

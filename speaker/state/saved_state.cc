@@ -145,7 +145,7 @@ model::Service Trimmed(const model::Service& service) {
 model::EndpointSlice Trimmed(const model::EndpointSlice& slice) {
   model::EndpointSlice trimmed = slice;
   trimmed.resource_version.clear();  // any version that the API shows is newer
-  trimmed.by_controller = false;     // counts only for what is dropped
+  trimmed.by_controller = false;     // not known costs a request at most
   return trimmed;
 }
 

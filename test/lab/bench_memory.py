@@ -72,7 +72,7 @@ def idle_percent(programs):
 
 
 def idle_load(programs):
-    """The same, and how often each wakes up in a second."""
+    """The same, and how often the main thread of each wakes up in a second."""
     before = [(one.run_seconds(), one.wakeups()) for one in programs]
     time.sleep(IDLE_SECONDS)  # the time that is measured, no wait for anything
     return [(100 * (one.run_seconds() - seconds) / IDLE_SECONDS, (one.wakeups() - wakeups) / IDLE_SECONDS)
@@ -190,7 +190,7 @@ def main():
     print()
     figures.table(["Services", "most announced by one", "controller MiB", "of it anonymous", "speaker MiB",
                    "of it anonymous", "controller CPU %", "speaker CPU %",
-                   "wake-ups/s"],
+                   "its wake-ups/s"],
                   [[count, max(one["announced"]), *(f"{one[key] / 1024:.1f}" for key in (
                       "controller_kib", "controller_anonymous_kib", "speaker_kib", "speaker_anonymous_kib")),
                     f"{one['controller_idle_percent']:.2f}", f"{one['speaker_idle_percent']:.2f}",

@@ -104,7 +104,7 @@ class Process:
         return tuple(self._status("VmRSS", "RssAnon"))
 
     def wakeups(self):
-        """How often it went to sleep so far, and so woke up."""
+        """How often its main thread went to sleep so far, and so woke up."""
         return self._status("voluntary_ctxt_switches")[0]
 
     def cpu_seconds(self):

@@ -66,6 +66,13 @@ inline model::EndpointSlice SliceOf(const std::string& service, bool can_serve =
           .created = At(1)};
 }
 
+inline kube::SliceHeader HeaderOf(const model::EndpointSlice& slice) {
+  return {.key = slice.key,
+          .service_name = slice.service_name,
+          .by_controller = slice.by_controller,
+          .created = slice.created};
+}
+
 inline model::EndpointSlice WebSlice(bool can_serve = true, const char* node = "iris2") {
   return SliceOf("web", can_serve, node);
 }

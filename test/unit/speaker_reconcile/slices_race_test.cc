@@ -146,10 +146,7 @@ TEST_CASE("A list and the watch, in all orders", "[slices]") {
        [](Slices& s) {
          auto slice = Slice("a", "6", "n6");
          slice.service_name = "other";
-         if (s.Wants({.key = slice.key,
-                      .service_name = "other",
-                      .by_controller = true,
-                      .created = slice.created})) {
+         if (s.Wants(HeaderOf(slice))) {
            (void)s.Upsert(slice);
          }
        },
@@ -265,10 +262,8 @@ TEST_CASE("The reconciler asks for slices that it needs", "[slices]") {
   for (int i = 0; i < 300; ++i) {
     auto slice = SliceOf("other-" + std::to_string(i));
     slice.created = At(i);
-    if (reconciler.Wants({.key = slice.key,
-                          .service_name = slice.service_name,
-                          .by_controller = true,
-                          .created = slice.created})) {
+    slice.by_controller = true;
+    if (reconciler.Wants(HeaderOf(slice))) {
       reconciler.UpsertSlice(slice);
     }
   }

@@ -16,13 +16,6 @@ namespace {
 
 using Keys = std::vector<model::ServiceKey>;
 
-kube::SliceHeader HeaderOf(const model::EndpointSlice& slice) {
-  return {.key = slice.key,
-          .service_name = slice.service_name,
-          .by_controller = slice.by_controller,
-          .created = slice.created};
-}
-
 model::EndpointSlice Slice(const char* service, std::optional<WallTime> created,
                            const char* node = "iris1") {
   auto slice = SliceOf(service, true, node);
