@@ -183,7 +183,7 @@ def main():
         nodes = [{"matchLabels": {"kubernetes.io/hostname": story.order[0]}}] if options.one_speaker else []
         lab.apply(json.dumps({"apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
                               "metadata": {"name": "more", "namespace": NAMESPACE}, "spec": {"nodeSelectors": nodes}}))
-        for count in sorted(options.services):
+        for count in sorted(set(options.services) - {1}):
             print(f"{count} Services", flush=True)
             add_services(lab, load, count, count - max(result))
             result[count] = {**measured(lab), **(beside(lab, count) if count <= most_beside else {})}
