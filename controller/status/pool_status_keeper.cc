@@ -31,7 +31,7 @@ void PoolStatusKeeper::SetActive(bool active) {
   }
   active_ = active;
   deadline_.reset();
-  hold_ = {};
+  write_hold_ = {};
   if (!active) {
     (void)SetFigures({});
   }
@@ -106,10 +106,10 @@ status::StatusActions PoolStatusKeeper::Poll(TimePoint now) {
       Land(now, flights_.begin()->first,
            absl::DeadlineExceededError("no answer from the API server"));
     }
-    hold_.EndIfOver(now);
+    write_hold_.EndIfOver(now);
     // After a refusal one request finds out whether things have changed.
     const auto may_send = [this, now] {
-      return now >= hold_.Until() && refusals_.IsOpen(now) &&
+      return now >= write_hold_.Until() && refusals_.IsOpen(now) &&
              (!hold_until_ || now >= *hold_until_) &&
              flights_.size() < (refusals_.refused() ? 1 : options_.max_in_flight);
     };
@@ -123,7 +123,7 @@ status::StatusActions PoolStatusKeeper::Poll(TimePoint now) {
 }
 
 void PoolStatusKeeper::SetDeadline() {
-  deadline_ = hold_.Deadline();
+  deadline_ = write_hold_.Deadline();
   const auto at = [this](TimePoint next) {
     deadline_ = deadline_ ? std::min(*deadline_, next) : next;
   };
@@ -134,7 +134,7 @@ void PoolStatusKeeper::SetDeadline() {
   if (!due_.empty() && flights_.size() < room) {
     TimePoint next = due_.begin()->first;
     next = std::max(next, refusals_.NotBefore().value_or(next));
-    next = std::max({next, hold_.Until(), hold_until_.value_or(next)});
+    next = std::max({next, write_hold_.Until(), hold_until_.value_or(next)});
     at(next);
   }
 }

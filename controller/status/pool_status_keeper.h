@@ -60,7 +60,7 @@ class PoolStatusKeeper {
   bool SetFigures(const std::map<model::PoolName, PoolFigures, std::less<>>& figures);
   /// All writes wait, as WriteHold says: figures have changed, so it may be that an address was
   /// given.
-  void HoldWrites(TimePoint now) { hold_.Hold(now); }
+  void HoldWrites(TimePoint now) { write_hold_.Hold(now); }
 
   /// A watch, which may be late, shows a pool. One that can't be read is left alone.
   void PoolSeen(const nlohmann::json& object);
@@ -114,7 +114,7 @@ class PoolStatusKeeper {
   std::map<std::uint64_t, Flight> flights_;
   std::uint64_t tickets_ = 0;
   status::RefusalGate refusals_;
-  status::WriteHold hold_;
+  status::WriteHold write_hold_;
   std::optional<TimePoint> hold_until_;  // the server asked for patience
   std::optional<status::Notice> notice_;
   std::optional<TimePoint> deadline_;

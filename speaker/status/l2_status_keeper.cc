@@ -147,7 +147,7 @@ status::StatusActions ServiceL2StatusKeeper::Poll(TimePoint now) {
     Land(now, flights_.begin()->first,
          absl::DeadlineExceededError("no answer from the API server"));
   }
-  hold_.EndIfOver(now);
+  write_hold_.EndIfOver(now);
   while (const std::optional<Lane> lane = NextLane(now)) {
     next_lane_ = *lane == Lane::kWrites ? Lane::kDeletions : Lane::kWrites;
     const model::ServiceKey service = std::get<model::ServiceKey>(*QueueOf(*lane).due.begin());
@@ -224,7 +224,7 @@ TimePoint ServiceL2StatusKeeper::NotBefore(Lane lane) const {
   if (lane == Lane::kDeletions) {
     wait_for(refusals_[GateOf(Verb::kDelete)]);
   } else {
-    time = std::max(time, hold_.Until());
+    time = std::max(time, write_hold_.Until());
     wait_for(refusals_[GateOf(Verb::kCreate)]);
     wait_for(refusals_[GateOf(Verb::kStatus)]);
   }
@@ -244,7 +244,7 @@ std::optional<ServiceL2StatusKeeper::Lane> ServiceL2StatusKeeper::NextLane(TimeP
 }
 
 void ServiceL2StatusKeeper::SetDeadline() {
-  deadline_ = hold_.Deadline();
+  deadline_ = write_hold_.Deadline();
   const auto at = [this](TimePoint next) {
     deadline_ = deadline_ ? std::min(*deadline_, next) : next;
   };

@@ -81,7 +81,7 @@ class ServiceL2StatusKeeper {
   void Withdraw(const model::ServiceKey& service);
 
   /// New statuses wait, as WriteHold says. Deletions don't.
-  void HoldWrites(TimePoint now) { hold_.Hold(now); }
+  void HoldWrites(TimePoint now) { write_hold_.Hold(now); }
 
   /// A watch, which may be late, shows an object. Returns the Service for which Known() may answer
   /// otherwise now; nothing where the object can't be read, or is not looked at.
@@ -259,7 +259,7 @@ class ServiceL2StatusKeeper {
   std::optional<TimePoint> invalid_told_;
   int failures_ = 0;                     // of the server, in succession
   std::optional<TimePoint> hold_until_;  // nothing is sent before
-  status::WriteHold hold_;
+  status::WriteHold write_hold_;
   std::optional<status::Notice> notice_;
   std::optional<TimePoint> deadline_;
 };
