@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 
 import pytest
 
@@ -18,15 +19,46 @@ from prerequisites import need  # noqa: E402
 # STENTOR_IMAGES: where others than the release preset's are under test.
 IMAGES = pathlib.Path(os.environ.get("STENTOR_IMAGES") or HERE.parents[1] / "build/images")
 
+PATIENCE = 120  # seconds: for workers that end
 
-def pytest_configure():
+
+def pytest_configure(config):
     """SIGTERM ends the whole run, with the clusters in order: a SystemExit would only fail the test that runs, and who waits
     for a condition takes an Exception, such as pytest.exit() raises, for "not yet"."""
+    shared_out = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+
     def leave(number, _):
+        config.left = True
+        if shared_out:
+            end_workers()
         raise KeyboardInterrupt(f"signal {number}")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, leave)
+
+
+def pytest_unconfigure(config):
+    """A worker would wait here for the process that began it, which waits for its end."""
+    if hasattr(config, "workerinput") and getattr(config, "left", False):
+        os._exit(1)
+
+
+def end_workers():
+    """Has the processes among which pytest-xdist shares out the files take their clusters down. By itself it gives them ten
+    seconds, in which no release is uninstalled."""
+    workers = [int(pid) for path in pathlib.Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
+    for pid in workers:
+        os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and any(is_running(pid) for pid in workers):
+        time.sleep(0.1)
+
+
+def is_running(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="session")
