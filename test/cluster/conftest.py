@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pytest's side of the test cluster: one for each mode of kube-proxy, made when the first test asks for it and shared
-by all. What cannot run here is skipped by name with its reason; with CI=true a missing prerequisite is a failure."""
+"""pytest's side of the test cluster: one that is made when the first test asks for it and shared by all, and where a file
+asks for another mode of kube-proxy one for that file. What cannot run here is skipped by name with its reason; with CI=true a missing prerequisite is a failure."""
+import fcntl
 import os
 import pathlib
 import signal
@@ -78,8 +79,17 @@ def iptables_cluster():
     yield from _running("iptables")
 
 
-@pytest.fixture(scope="session")
-def nftables_cluster():
+@pytest.fixture(scope="module")
+def one_more_cluster():
+    """Leave to make a cluster beside the shared one. Of several workers (pytest -n) only one has it at a time: kubelets take
+    inotify instances, of which Linux grants a user 128 by default."""
+    with open(__file__) as this:
+        fcntl.flock(this, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def nftables_cluster(one_more_cluster):
     yield from _running("nftables")
 
 
@@ -104,12 +114,12 @@ def stentor_cluster(cluster):
     return _with_images(cluster)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stentor_nftables_cluster(nftables_cluster):
     return _with_images(nftables_cluster)
 
 
-@pytest.fixture(scope="session", params=PROXY_MODES)
+@pytest.fixture(scope="module", params=PROXY_MODES)
 def any_cluster(request):
     """One test in each mode."""
     return request.getfixturevalue(f"{request.param}_cluster")

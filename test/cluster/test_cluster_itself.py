@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cluster, without Stentor: what the other tests stand on."""
 import json
-import os
 import pathlib
-import signal
-import subprocess
-import sys
 import tarfile
 
 import cgroups
@@ -13,26 +9,15 @@ import images
 import netns
 import pytest
 import workspace
-from cluster import AGNHOST, Cluster
-from processes import start_time, wait_for
+from cluster import AGNHOST
+from processes import wait_for
 
-HERE = pathlib.Path(__file__).resolve().parent
 NODES = ["node-1", "node-2", "node-3"]
 SOON = 20
-
-# What kubelets and kube-proxies would set for the whole machine.
-KERNEL_SETTINGS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
-                   "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes", "net/netfilter/nf_conntrack_max",
-                   "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 
 WEB_SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {
     "type": "NodePort", "ipFamilyPolicy": "RequireDualStack", "selector": {"app": "web"},
     "ports": [{"port": 80, "nodePort": 30080}]}}
-
-
-def kernel_settings():
-    paths = [pathlib.Path("/proc/sys", name) for name in KERNEL_SETTINGS]
-    return {str(path): path.read_text() for path in paths if path.exists()}
 
 
 def probe_pod(name, node, **spec):
@@ -178,34 +163,3 @@ def test_nothing_of_the_cluster_is_on_the_host(any_cluster):
     assert not pathlib.Path("/run/containerd").exists() or any_cluster.nodes["node-1"].run(
         "stat", "-c", "%i", "/run/containerd").strip() != str(pathlib.Path("/run/containerd").stat().st_ino)
     assert any_cluster.nodes["node-1"].run("hostname").strip() == "node-1"
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
-def test_a_cluster_whose_owner_is_gone_leaves_nothing(cluster_machine, how):
-    settings = kernel_settings()
-    program = ("import cluster, time\nwith cluster.Cluster() as c:\n c.add_web('web', 3)\n print(c.id, flush=True)\n"
-               " time.sleep(600)\n")
-    owner = subprocess.Popen([sys.executable, "-c", program], cwd=HERE, stdout=subprocess.PIPE, text=True)
-    cluster_id = owner.stdout.readline().strip()
-    try:
-        assert workspace.state(cluster_id) == "running"
-        assert cluster_id not in Cluster.clean_stale(), "a cluster whose owner lives is left alone"
-        living = {pid for name in netns.existing(workspace.prefix(cluster_id)) for pid in netns.processes(name)}
-        living |= cgroups.processes(workspace.control_group(cluster_id))
-        living = {pid: start_time(pid) for pid in living}
-        assert len(living) > 20
-        os.kill(owner.pid, how)
-        owner.wait(60)
-        if how == signal.SIGKILL:
-            assert workspace.state(cluster_id) == "stale"
-            assert cluster_id in Cluster.clean_stale()
-        assert not netns.existing(workspace.prefix(cluster_id))
-        assert cluster_id not in workspace.ids()
-        assert not any((root / workspace.control_group(cluster_id)).exists() for root in cgroups.hierarchies())
-        assert cluster_id not in pathlib.Path("/proc/self/mounts").read_text()
-        assert kernel_settings() == settings
-        wait_for(lambda: not any(start and start_time(pid) == start for pid, start in living.items()), 5,
-                 "all processes ended")
-    finally:
-        owner.kill()
-        workspace.remove(cluster_id)
