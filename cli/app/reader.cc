@@ -20,7 +20,7 @@ absl::StatusOr<nlohmann::json> BodyOf(const absl::StatusOr<kube::Response>& resp
   if (absl::Status status = kube::StatusOf(response); !status.ok()) {
     return status;
   }
-  return kube::ParseJson(response->body);
+  return kube::ParseApiJson(response->body);
 }
 
 }  // namespace

@@ -21,17 +21,26 @@
 
 namespace stentor::kube {
 
-/// Bounds of ParseJson. The defaults let a page of 500 large objects pass.
+/// Bounds of ParseJson and ParseApiJson. The defaults let a page of 500 large objects pass.
 struct JsonLimits {
   std::size_t max_bytes = std::size_t{64} << 20U;
   std::size_t max_depth = 96;  ///< Nested arrays and objects; printing is recursive.
-  /// Members and elements, about: a parsed one takes many times the octets of its text.
+  /// All values, also the outermost: a parsed one takes many times the octets of its text.
   std::size_t max_values = std::size_t{8} << 20U;
 };
 
-/// Parses one JSON text. DataLoss where it is none, is not UTF-8, or exceeds `limits`.
+/// Parses one JSON text. DataLoss where it is none, is not UTF-8, or exceeds `limits`. For texts of
+/// our own, and for objects that have to stay whole.
 [[nodiscard]] absl::StatusOr<nlohmann::json> ParseJson(std::string_view text,
                                                        const JsonLimits& limits = {});
+
+/// Like ParseJson, for what the API server answers: leaves `managedFields` out of every member
+/// `metadata`, at any depth (lists, events of a watch). Who wrote which field is nobody's concern
+/// here, and takes a third of an object's text; what is left out counts towards the limits. An
+/// object that is written without them keeps them
+/// (https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields).
+[[nodiscard]] absl::StatusOr<nlohmann::json> ParseApiJson(std::string_view text,
+                                                          const JsonLimits& limits = {});
 
 /// Prints compactly; octets that are not UTF-8 are replaced, never thrown over.
 [[nodiscard]] std::string DumpJson(const nlohmann::json& json);

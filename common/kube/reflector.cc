@@ -164,7 +164,7 @@ ReflectorOutput Reflector::OnPage(TimePoint now, const absl::StatusOr<Response>&
 }
 
 absl::Status Reflector::ApplyPage(const Response& response, ReflectorOutput& output) {
-  STENTOR_ASSIGN_OR_RETURN(json list, ParseJson(response.body));
+  STENTOR_ASSIGN_OR_RETURN(json list, ParseApiJson(response.body));
   const json& metadata = Member(list, "metadata");
   std::string version = TextMember(metadata, "resourceVersion");
   if (version.empty()) {
@@ -266,7 +266,7 @@ ReflectorOutput Reflector::OnWatchBytes(TimePoint now, std::string_view bytes) {
 }
 
 absl::Status Reflector::ApplyLine(std::string_view line, ReflectorOutput& output) {
-  STENTOR_ASSIGN_OR_RETURN(json event, ParseJson(line));
+  STENTOR_ASSIGN_OR_RETURN(json event, ParseApiJson(line));
   const std::string type = TextMember(event, "type");
   const auto object = event.is_object() ? event.find("object") : event.end();
   if (type.empty() || object == event.end() || !object->is_object()) {

@@ -241,7 +241,7 @@ void ConfigurationStateKeeper::Adopt(ConfigurationState state) {
 
 void ConfigurationStateKeeper::OnObject(TimePoint now, const Flight& flight,
                                         const std::string& body) {
-  const absl::StatusOr<json> parsed = kube::ParseJson(body, kLimits);
+  const absl::StatusOr<json> parsed = kube::ParseApiJson(body, kLimits);
   absl::StatusOr<ConfigurationState> state =
       parsed.ok() ? DecodeConfigurationState(*parsed)
                   : absl::StatusOr<ConfigurationState>(parsed.status());

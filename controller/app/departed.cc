@@ -66,7 +66,7 @@ void Departed::TakeAnswer(const model::ServiceKey& key,
     return;
   }
   const auto object =
-      status.ok() ? kube::ParseJson(response->body) : absl::StatusOr<nlohmann::json>(status);
+      status.ok() ? kube::ParseApiJson(response->body) : absl::StatusOr<nlohmann::json>(status);
   auto service = object.ok() ? kube::DecodeService(*object, kube::Verbatim::kKeep)
                              : absl::StatusOr<model::Service>(object.status());
   if (!service.ok()) {
@@ -101,7 +101,7 @@ void Departed::List(const std::string& continue_token) {
 }
 
 void Departed::TakePage(const kube::Response& response) {
-  const auto page = kube::ParseJson(response.body);
+  const auto page = kube::ParseApiJson(response.body);
   const nlohmann::json::json_pointer items("/items");
   if (!page.ok() || !page->contains(items) || !(*page)[items].is_array()) {
     return;

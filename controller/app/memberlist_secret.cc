@@ -81,7 +81,7 @@ void CreateMemberlistSecret(io::KubeClient& client, const obs::Logger& log,
                      failed(Annotate(status, StrCat("Deployment ", secret.deployment)));
                      return;
                    }
-                   const auto object = status.ok() ? kube::ParseJson(response->body)
+                   const auto object = status.ok() ? kube::ParseApiJson(response->body)
                                                    : absl::StatusOr<nlohmann::json>(status);
                    Create(client, log, secret, object.ok() ? kube::UidOf(*object) : "", failed);
                  });

@@ -286,7 +286,7 @@ void ServiceTerm::OnWritten(const WriteStatus& write,
   sent_.erase(key);
   const absl::Status status = kube::StatusOf(response);
   if (status.ok()) {
-    const auto object = kube::ParseJson(response->body);
+    const auto object = kube::ParseApiJson(response->body);
     auto updated = object.ok() ? kube::DecodeService(*object, kube::Verbatim::kKeep)
                                : absl::StatusOr<model::Service>(object.status());
     context_.log.Log(

@@ -81,7 +81,7 @@ void Statuses::LookForPod() {
         if (!answer.ok()) {
           return;
         }
-        const auto object = kube::ParseJson(response->body);
+        const auto object = kube::ParseApiJson(response->body);
         if (std::string uid = object.ok() ? kube::UidOf(*object) : ""; !uid.empty()) {
           state_.SetOwner({.name = options_.pod_name, .uid = std::move(uid)});
         }

@@ -127,7 +127,7 @@ void StoredObjects::List(bool bgp, const std::shared_ptr<Round>& round, const st
                                              const absl::StatusOr<kube::Response>& response) {
         absl::Status status = kube::StatusOf(response);
         if (status.ok()) {
-          const auto list = kube::ParseJson(response->body);
+          const auto list = kube::ParseApiJson(response->body);
           const nlohmann::json::json_pointer items("/items");
           if (!list.ok()) {
             status = list.status();

@@ -281,7 +281,7 @@ kube::LeaseClaim LeaderElector::Claim(const Moment& at) const {
 
 void LeaderElector::OnObject(const Moment& at, const Flight& flight, const std::string& body,
                              LeaderActions& actions) {
-  const absl::StatusOr<nlohmann::json> json = kube::ParseJson(body, kLimits);
+  const absl::StatusOr<nlohmann::json> json = kube::ParseApiJson(body, kLimits);
   const absl::StatusOr<kube::Lease> lease =
       json.ok() ? kube::DecodeLease(*json) : absl::StatusOr<kube::Lease>(json.status());
   if (!lease.ok()) {

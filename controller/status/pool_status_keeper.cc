@@ -218,7 +218,7 @@ void PoolStatusKeeper::Land(TimePoint now, std::uint64_t ticket,
 
 void PoolStatusKeeper::OnWritten(TimePoint now, const Flight& flight, Entry& entry,
                                  const std::string& body) {
-  const absl::StatusOr<nlohmann::json> parsed = kube::ParseJson(body, kLimits);
+  const absl::StatusOr<nlohmann::json> parsed = kube::ParseApiJson(body, kLimits);
   absl::StatusOr<SeenPool> seen =
       parsed.ok() ? DecodeSeenPool(*parsed) : absl::StatusOr<SeenPool>(parsed.status());
   if (!seen.ok() || seen->uid != flight.uid) {

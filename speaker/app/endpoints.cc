@@ -139,7 +139,7 @@ void Facts::ListSlices(const model::ServiceKey& service) {
 void Facts::OnSlices(const model::ServiceKey& service, bool as_endpoints,
                      const absl::StatusOr<kube::Response>& response) {
   const auto list = kube::StatusOf(response).ok()
-                        ? kube::ParseJson(response->body)
+                        ? kube::ParseApiJson(response->body)
                         : absl::StatusOr<nlohmann::json>(kube::StatusOf(response));
   if (!list.ok() || !list->contains("items") || !(*list)["items"].is_array()) {
     ++metrics_.update_errors;

@@ -77,7 +77,7 @@ void ServiceL2StatusKeeper::OnDone(TimePoint now, const Flight& flight, Entry& e
     }
     return;
   }
-  const absl::StatusOr<nlohmann::json> parsed = kube::ParseJson(body, kLimits);
+  const absl::StatusOr<nlohmann::json> parsed = kube::ParseApiJson(body, kLimits);
   absl::StatusOr<SeenL2Status> seen =
       parsed.ok() ? DecodeL2Status(*parsed) : absl::StatusOr<SeenL2Status>(parsed.status());
   const bool readable =

@@ -189,15 +189,4 @@ TEST_CASE("Label selectors are kept as they are written", "[codec]") {
   CHECK_FALSE(DecodeLabelSelector(Parse(R"({"matchExpressions":{}})")).ok());
 }
 
-TEST_CASE("JSON is bounded", "[codec]") {
-  CHECK(ParseJson("{\"a\":[1,\"[[[[\"]}", {.max_bytes = 100, .max_depth = 2}).ok());
-  CHECK(absl::IsDataLoss(ParseJson("[[[1]]]", {.max_bytes = 100, .max_depth = 2}).status()));
-  CHECK(absl::IsDataLoss(ParseJson("[1,2,3]", {.max_bytes = 3, .max_depth = 2}).status()));
-  CHECK(absl::IsDataLoss(ParseJson("").status()));
-  CHECK(absl::IsDataLoss(ParseJson("{} {}").status()));
-  CHECK(absl::IsDataLoss(ParseJson("\"\xff\"").status()));
-  CHECK(absl::IsDataLoss(ParseJson(std::string(1 << 20, '[')).status()));
-  CHECK(DumpJson("\xff") == "\"\xEF\xBF\xBD\"");
-}
-
 }  // namespace stentor::kube
