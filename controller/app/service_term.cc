@@ -197,6 +197,10 @@ void ServiceTerm::Flush() {
   flush_scheduled_ = false;
   CarryOut();
   SendDueWrites();
+  // Somebody waits for an address, nobody for a line of the log.
+  for (const LogFact& fact : std::exchange(facts_, {})) {
+    Tell(fact);
+  }
   if (reconciler_.Started() && !std::exchange(started_told_, true)) {
     options_.on_started();
   }
@@ -215,7 +219,7 @@ void ServiceTerm::CarryOut() {
     if (const auto* event = std::get_if<EmitEvent>(&action)) {
       TellLater(*event);
     } else if (const auto* fact = std::get_if<LogFact>(&action)) {
-      Tell(*fact);
+      facts_.push_back(*fact);  // told once the writes are on their way
     }
   }
 }

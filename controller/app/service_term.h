@@ -90,6 +90,7 @@ class ServiceTerm {
   std::map<model::ServiceKey, WriteStatus> pending_;  // asked for and not yet sent
   std::set<model::ServiceKey> sent_;                  // and not answered yet
   std::map<model::ServiceKey, std::vector<EmitEvent>> events_after_;  // the write succeeded
+  std::vector<LogFact> facts_;                          // to be told at the end of Flush()
   std::map<model::ServiceKey, TimePoint> without_yet_;  // no address; since when it is known
   std::optional<config::Config> config_;
   bool services_read_ = false;
