@@ -46,7 +46,7 @@ struct Admin::Impl {
 
   void Tick() {
     health.Progress(loop.Now());
-    tick.ArmAfter(kTick, [this] { Tick(); });
+    tick.ArmToTheSecond(kTick, [this] { Tick(); });
   }
 
   void Open(Port& port) {

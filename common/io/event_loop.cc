@@ -92,6 +92,14 @@ void Timer::ArmAfter(Duration delay, std::function<void()> callback) {
   ArmAt(std::chrono::steady_clock::now() + delay, std::move(callback));
 }
 
+void Timer::ArmToTheSecond(Duration delay, std::function<void()> callback) {
+  const TimePoint deadline = std::chrono::steady_clock::now() + delay;
+  ArmAt(delay < std::chrono::seconds(1)
+            ? deadline
+            : TimePoint(std::chrono::round<std::chrono::seconds>(deadline.time_since_epoch())),
+        std::move(callback));
+}
+
 void Timer::Disarm() {
   ++impl_->round;
   impl_->callback = nullptr;

@@ -55,6 +55,11 @@ class Timer {
   /// Replaces what was armed. A time that has passed means soon, never from within this call.
   void ArmAt(TimePoint deadline, std::function<void()> callback);
   void ArmAfter(Duration delay, std::function<void()> callback);
+  /// For what is looked at now and then and need not be exact: ArmAfter, to the nearest whole
+  /// second of the clock where `delay` is a second or more, so up to half a second earlier or
+  /// later. What is due about the same time then wakes the program once. Two calls may be a little
+  /// less than `delay` apart.
+  void ArmToTheSecond(Duration delay, std::function<void()> callback);
   void Disarm();
 
  private:

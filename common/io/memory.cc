@@ -141,15 +141,16 @@ void ReleasePolicy::NoteReleased(TimePoint now) {
 
 MemoryKeeper::MemoryKeeper(EventLoop& loop, const ReleasePolicy::Limits& limits, Duration look)
     : loop_(loop), look_(look), policy_(loop.Now(), limits), timer_(loop) {
-  timer_.ArmAfter(look_, [this] { Look(); });
+  timer_.ArmToTheSecond(look_, [this] { Look(); });
 }
 
 void MemoryKeeper::Look() {
-  if (policy_.IsDue(loop_.Now(), ResidentOctets())) {
+  const TimePoint now = loop_.Now();
+  if (policy_.IsDue(now, ResidentOctets())) {
     memory_.Release();
-    policy_.NoteReleased(loop_.Now());
+    policy_.NoteReleased(now);
   }
-  timer_.ArmAfter(look_, [this] { Look(); });
+  timer_.ArmToTheSecond(look_, [this] { Look(); });
 }
 
 }  // namespace stentor::io

@@ -119,7 +119,7 @@ void Webhooks::Serve(const crypto::PemPair& pair) {
 // A certificate becomes invalid by the passing of time alone.
 void Webhooks::Tick() {
   UpdateHealth();
-  tick_timer_.ArmAfter(certificates_ ? kTick : kExternalTick, [this] { Tick(); });
+  tick_timer_.ArmToTheSecond(certificates_ ? kTick : kExternalTick, [this] { Tick(); });
 }
 
 void Webhooks::UpdateHealth() {

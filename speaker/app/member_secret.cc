@@ -44,7 +44,7 @@ void MemberSecret::Follow(std::function<void()> on_change, std::function<bool()>
   on_change_ = std::move(on_change);
   all_hold_newest_ = std::move(all_hold_newest);
   if (!folder_.empty()) {
-    timer_.ArmAfter(kLookInterval, [this] { Look(); });
+    timer_.ArmToTheSecond(kLookInterval, [this] { Look(); });
   }
 }
 
@@ -60,7 +60,7 @@ absl::StatusOr<MemberSecret::Content> MemberSecret::Read() const {
 }
 
 void MemberSecret::Look() {
-  timer_.ArmAfter(kLookInterval, [this] { Look(); });
+  timer_.ArmToTheSecond(kLookInterval, [this] { Look(); });
   const auto content = Read();
   const bool usable = content.ok() && !content->secret.empty();
   if (unreadable_ == usable) {

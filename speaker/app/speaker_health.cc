@@ -152,7 +152,7 @@ void SpeakerApp::CheckHealth() {
   health_.Set(kPortsOpen, ready.ok(), std::string(ready.message()));
   const absl::Status progress = segment_.ports().Progress();
   health_.SetStuck(progress.ok() ? "" : std::string(progress.message()));
-  health_timer_.ArmAfter(kCheckHealthEvery, [this] { CheckHealth(); });
+  health_timer_.ArmToTheSecond(kCheckHealthEvery, [this] { CheckHealth(); });
 }
 
 }  // namespace stentor::speaker

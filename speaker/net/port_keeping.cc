@@ -279,7 +279,7 @@ void PacketPorts::ArmLook() {
   if (std::exchange(looking_, true)) {
     return;
   }
-  look_timer_.ArmAfter(kLookInterval, [this] {
+  look_timer_.ArmToTheSecond(kLookInterval, [this] {
     looking_ = false;
     Look();
     if (!ports_.empty()) {

@@ -13,8 +13,9 @@ namespace stentor::speaker {
 class PortProgress {
  public:
   /// Frames that arrived just before a look have not been read yet: only the next look can tell,
-  /// and only if it comes at least this much later.
-  static constexpr Duration kGrace = std::chrono::seconds(2);
+  /// and only if it comes at least this much later. Less than lies between two looks, which are
+  /// not exactly as far apart as they should be.
+  static constexpr Duration kGrace = std::chrono::milliseconds(1500);
 
   /// `offered`: frames that the kernel has counted for the port; `taken`: frames that were read.
   /// Both since it was opened. True where it is stuck.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -40,6 +41,38 @@ TEST_CASE("A timer fires once, not when disarmed, rearmed or destroyed", "[loop]
   timer.Disarm();
   CHECK(RunUntil(loop, [] { return true; }));
   CHECK(wrong == 0);
+}
+
+TEST_CASE("Timers to the second wait for the nearest one", "[loop]") {
+  using std::chrono::milliseconds;
+  struct Case {
+    const char* name;
+    milliseconds from;  // of a second of the clock, when they are armed
+    milliseconds to;
+    std::vector<std::string> order;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"up", milliseconds(550), milliseconds(650), {"too short", "exact", "rounded"}},
+      {"down", milliseconds(150), milliseconds(250), {"too short", "rounded", "exact"}},
+  }));
+  DYNAMIC_SECTION(c.name) {
+    EventLoop loop;
+    const auto fraction = [&loop] {
+      return loop.Now().time_since_epoch() % std::chrono::seconds(1);
+    };
+    while (fraction() < c.from || fraction() > c.to) {
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+    Timer rounded(loop);
+    Timer exact(loop);
+    Timer too_short(loop);
+    std::vector<std::string> order;
+    rounded.ArmToTheSecond(std::chrono::seconds(1), [&] { order.emplace_back("rounded"); });
+    exact.ArmAfter(std::chrono::seconds(1), [&] { order.emplace_back("exact"); });
+    too_short.ArmToTheSecond(milliseconds(100), [&] { order.emplace_back("too short"); });
+    CHECK(RunUntil(loop, [&] { return order.size() == 3; }));
+    CHECK(order == c.order);
+  }
 }
 
 TEST_CASE("A timer's callback may destroy the timer", "[loop]") {
