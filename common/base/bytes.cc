@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/bytes.h"
 
+#include <array>
 #include <cstring>
 
 namespace stentor {
@@ -24,10 +25,16 @@ Integer HostOrder(Bytes bytes) noexcept {
   return value;
 }
 
-void AppendBigEndian(std::vector<std::byte>& buffer, std::uint64_t value, unsigned octets) {
-  for (unsigned i = octets; i > 0; --i) {
-    buffer.push_back(static_cast<std::byte>((value >> (8U * (i - 1U))) & 0xffU));
+// The header of a heartbeat fits, its body, and all of it.
+constexpr std::size_t kUsualSize = 128;
+
+template <typename Integer>
+void AppendBigEndian(std::vector<std::byte>& buffer, Integer value) {
+  std::array<std::byte, sizeof(value)> octets;
+  for (std::size_t i = 0; i < octets.size(); ++i) {
+    octets[i] = static_cast<std::byte>(value >> (8U * (octets.size() - 1 - i)));
   }
+  buffer.insert(buffer.end(), octets.begin(), octets.end());
 }
 
 }  // namespace
@@ -50,20 +57,22 @@ Bytes ByteReader::Take(std::size_t count) noexcept {
   return taken;
 }
 
+ByteWriter::ByteWriter() { buffer_.reserve(kUsualSize); }
+
 ByteWriter& ByteWriter::U8(std::uint8_t value) {
-  AppendBigEndian(buffer_, value, 1);
+  AppendBigEndian(buffer_, value);
   return *this;
 }
 ByteWriter& ByteWriter::U16(std::uint16_t value) {
-  AppendBigEndian(buffer_, value, 2);
+  AppendBigEndian(buffer_, value);
   return *this;
 }
 ByteWriter& ByteWriter::U32(std::uint32_t value) {
-  AppendBigEndian(buffer_, value, 4);
+  AppendBigEndian(buffer_, value);
   return *this;
 }
 ByteWriter& ByteWriter::U64(std::uint64_t value) {
-  AppendBigEndian(buffer_, value, 8);
+  AppendBigEndian(buffer_, value);
   return *this;
 }
 ByteWriter& ByteWriter::HostU16(std::uint16_t value) {

@@ -51,6 +51,8 @@ class ByteReader {
 /// Appends to a growing buffer, integers in network order.
 class ByteWriter {
  public:
+  ByteWriter();  ///< With room for a heartbeat, so that most never grow.
+
   ByteWriter& U8(std::uint8_t value);
   ByteWriter& U16(std::uint16_t value);
   ByteWriter& U32(std::uint32_t value);
