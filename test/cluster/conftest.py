@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest's side of the test cluster: one that is made when the first test asks for it and shared by all, and where a file
-asks for another mode of kube-proxy one for that file. What cannot run here is skipped by name with its reason; with CI=true a missing prerequisite is a failure."""
+asks for another mode of kube-proxy one for that file. What cannot run here is skipped by name with its reason; with
+CI=true a missing prerequisite is a failure."""
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -49,7 +51,8 @@ def end_workers():
     seconds, in which no release is uninstalled."""
     workers = [int(pid) for path in pathlib.Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
     for pid in workers:
-        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and any(is_running(pid) for pid in workers):
         time.sleep(0.1)
