@@ -36,7 +36,7 @@ struct JsonLimits {
 
 /// Like ParseJson, for what the API server answers: leaves `managedFields` out of every member
 /// `metadata`, at any depth (lists, events of a watch). Who wrote which field is nobody's concern
-/// here, and takes a third of an object's text; what is left out counts towards the limits. An
+/// here, and often takes half of an object's text; what is left out counts towards the limits. An
 /// object that is written without them keeps them
 /// (https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields).
 [[nodiscard]] absl::StatusOr<nlohmann::json> ParseApiJson(std::string_view text,

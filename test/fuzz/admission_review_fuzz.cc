@@ -18,11 +18,13 @@
 #include "controller/webhook/facts.h"
 #include "controller/webhook/router.h"
 #include "controller/webhook/validate.h"
+#include "test/fuzz/demand.h"
 
 namespace {
 
 namespace controller = stentor::controller;
 using nlohmann::json;
+using stentor::test::Demand;
 
 constexpr std::string_view kObjects = R"([
   {"kind": "IPAddressPool", "spec": {"addresses": ["192.0.2.0/24"]}},
@@ -52,28 +54,22 @@ controller::Facts MakeFacts() {
   return facts;
 }
 
-void Require(bool holds) {
-  if (!holds) {
-    std::abort();
-  }
-}
-
 void CheckAnswer(const std::string& target, std::string_view body, const controller::Facts& facts) {
   const controller::HttpAnswer answer = controller::AnswerWebhook(target, body, facts, 1U << 20U);
-  Require(answer == controller::AnswerWebhook(target, body, facts, 1U << 20U));
-  Require(answer.status == 200 || answer.status == 400 || answer.status == 413);
+  Demand(answer == controller::AnswerWebhook(target, body, facts, 1U << 20U));
+  Demand(answer.status == 200 || answer.status == 400 || answer.status == 413);
   if (answer.status != 200) {
     return;
   }
   const json question = json::parse(body);
   const json response = json::parse(answer.body).at("response");
-  Require(response.at("uid") == question.at("request").at("uid"));
+  Demand(response.at("uid") == question.at("request").at("uid"));
   if (target == "/convert") {
     const bool success = response.at("result").at("status") == "Success";
-    Require(response.at("convertedObjects").size() ==
-            (success ? question.at("request").at("objects").size() : 0U));
+    Demand(response.at("convertedObjects").size() ==
+           (success ? question.at("request").at("objects").size() : 0U));
   } else {
-    Require(response.at("allowed") == (response.at("status").at("code") == 200));
+    Demand(response.at("allowed") == (response.at("status").at("code") == 200));
   }
 }
 
@@ -104,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (const controller::Finding& finding :
        controller::Validate(files, facts.name_space, controller::BgpMode::kNative)) {
-    Require(!controller::ToLine(finding).empty());
+    Demand(!controller::ToLine(finding).empty());
   }
   return 0;
 }

@@ -6,21 +6,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/kube/bodies.h"
 #include "common/kube/codec.h"
+#include "test/fuzz/demand.h"
 
 namespace {
 
-void Demand(bool holds) {
-  if (!holds) {
-    std::abort();
-  }
-}
+using stentor::test::Demand;
 
 // The text was parsed: it is not nested deeper than this may call itself.
 void EraseManagedFields(nlohmann::json& json) {

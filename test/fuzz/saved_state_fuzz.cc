@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string_view>
@@ -15,19 +14,15 @@
 #include "speaker/state/saved_state.h"
 #include "speaker/state/seeds.h"
 #include "speaker/state/state_keeper.h"
+#include "test/fuzz/demand.h"
 
 namespace {
 
 using namespace stentor;
 using namespace stentor::speaker;
+using test::Demand;
 
 const StateIdentity kIdentity{.cluster = "c", .node = "n"};
-
-void Demand(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 template <typename Object>
 void Feed(StateKeeper& keeper, const std::vector<Object>& objects) {

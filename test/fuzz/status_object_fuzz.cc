@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -18,6 +17,7 @@
 #include "common/status/configuration_state_keeper.h"
 #include "controller/status/pool_status_keeper.h"
 #include "speaker/status/l2_status_keeper.h"
+#include "test/fuzz/demand.h"
 
 namespace {
 
@@ -26,16 +26,11 @@ namespace kube = stentor::kube;
 namespace model = stentor::model;
 namespace speaker = stentor::speaker;
 namespace status = stentor::status;
+using stentor::test::Demand;
 
 constexpr stentor::TimePoint kStart(std::chrono::hours(1));
 
 double Half() { return 0.5; }
-
-void Demand(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 // What is asked for is always a request that can be sent.
 void DemandRequest(const kube::Request& request) {

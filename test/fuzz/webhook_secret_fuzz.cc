@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -19,21 +18,17 @@
 #include "common/kube/codec.h"
 #include "controller/certs/objects.h"
 #include "controller/certs/policy.h"
+#include "test/fuzz/demand.h"
 
 namespace {
 
 using namespace stentor;
+using test::Demand;
 
 constexpr std::chrono::sys_seconds kNow =
     std::chrono::sys_days(std::chrono::year(2026) / std::chrono::November / 21);
 const controller::WebhookService kService{.name = "metallb-webhook-service",
                                           .name_space = "metallb-system"};
-
-void Require(bool holds) {
-  if (!holds) {
-    std::abort();
-  }
-}
 
 void ReadPem(std::string_view text) {
   (void)crypto::PrivateKey::Parse(text);
@@ -43,7 +38,7 @@ void ReadPem(std::string_view text) {
   }
   const auto again = crypto::ParseCertificates(controller::BundleText(*certificates));
   // Printed anew it may be longer than what is read: lines are wrapped.
-  Require(!again.ok() || *again == *certificates);
+  Demand(!again.ok() || *again == *certificates);
   (void)controller::CheckServing(*certificates, *certificates, kService, kNow);
   (void)controller::TrustedCas(*certificates, kNow);
 }
@@ -81,8 +76,8 @@ void ReadSecret(const controller::WebhookSecret& secret) {
   const auto second =
       controller::JudgeMaterial(controller::ReadMaterial(renewed), kService, kNow).what;
   // A foreign CA may forbid what it signs (name constraints); one of our own never does.
-  Require(second == controller::Renewal::What::kNothing ||
-          renewal.what == controller::Renewal::What::kServing);
+  Demand(second == controller::Renewal::What::kNothing ||
+         renewal.what == controller::Renewal::What::kServing);
 }
 
 }  // namespace
@@ -109,7 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto target = controller::DecodeTarget(kind, *json);
     if (target.ok() && !target->places.empty()) {
       const auto request = controller::InjectRequest({.kind = kind, .name = "x"}, *target, "pem");
-      Require(kube::ParseJson(request.body).ok());
+      Demand(kube::ParseJson(request.body).ok());
       ReadPem(target->places.front().bundle);
     }
   }
