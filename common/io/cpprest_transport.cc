@@ -19,6 +19,7 @@
 #include "common/io/tcp_liveness.h"
 #include "common/io/tls_client.h"
 #include "common/io/token_source.h"
+#include "common/io/watch_stream.h"
 #include "common/net/ip_address.h"
 
 namespace stentor::io {
@@ -28,7 +29,6 @@ namespace http = web::http;
 using kube::KubeCall;
 using kube::Response;
 
-constexpr std::size_t kMaxErrorBody = std::size_t{64} << 10U;  // of a watch that was refused
 // Not more: see Cancel().
 constexpr int kTransportThreads = 1;
 // An answer that somebody stopped waiting for after this long puts the connections in doubt.
@@ -47,8 +47,9 @@ struct Call {
   std::uint64_t pool = 0;
   bool cancelled = false;
   bool ended = false;
-  bool repeated = false;  // after a broken connection
-  bool renewed = false;   // after a 401
+  bool repeated = false;                // after a broken connection
+  bool renewed = false;                 // after a 401
+  std::unique_ptr<WatchStream> stream;  // of a watch, this attempt
   pplx::cancellation_token_source cancellation;
 
   // On the loop's thread, since what the handlers have captured may be anything: the last owner of
@@ -64,7 +65,6 @@ struct Incoming {
   concurrency::streams::streambuf<std::uint8_t> body;
   Response response;
   std::uint8_t first_octet = 0;
-  bool streams = false;  // bytes go to on_bytes rather than into response.body
   pplx::task_completion_event<absl::Status> end;
   std::size_t max_body_bytes = 0;
 };
@@ -80,11 +80,32 @@ struct Outcome {
 // where an IPv6 literal must not have brackets, and to the header Host, where it must.
 struct Server {
   web::uri base;
-  std::string host;         // without brackets
-  std::string host_header;  // empty: what cpprestsdk makes of `base`
+  std::string host;  // without brackets
+  std::string host_header;
+  std::string path;  // what stands before each request's; no '/' at its end
   std::uint16_t port = 0;
   bool is_tls = false;
 };
+
+// With what it most often means, where `status` says how far a connection came (the words are
+// cpprestsdk's, and WatchStream's).
+absl::Status Explained(const absl::Status& status) {
+  const std::string what(status.message());
+  if (!absl::IsUnavailable(status)) {
+    return status;
+  }
+  if (what.find("SSL handshake") != std::string::npos) {
+    return absl::UnavailableError(
+        StrCat(what,
+               ": its certificate is not of the configured authority, or not for this name, or it "
+               "refuses ours"));
+  }
+  if (what.find("HTTP status line") != std::string::npos) {
+    return absl::UnavailableError(
+        StrCat(what, ": it closed the connection (does it want a client certificate?)"));
+  }
+  return status;
+}
 
 void SetFailure(Outcome& outcome, const std::exception_ptr& failure) {
   try {
@@ -93,19 +114,9 @@ void SetFailure(Outcome& outcome, const std::exception_ptr& failure) {
     const std::string what = error.what();
     outcome.unsent = what.find("Failed to write request") != std::string::npos ||
                      what.find("Failed to connect") != std::string::npos;
-    if (error.error_code().value() == ETIMEDOUT) {
-      outcome.status = absl::DeadlineExceededError(StrCat("no answer in time (", what, ")"));
-    } else if (what.find("SSL handshake") != std::string::npos) {
-      outcome.status = absl::UnavailableError(
-          StrCat(what,
-                 ": its certificate is not of the configured authority, or not for this "
-                 "name, or it refuses ours"));
-    } else if (what.find("HTTP status line") != std::string::npos) {
-      outcome.status = absl::UnavailableError(
-          StrCat(what, ": it closed the connection (does it want a client certificate?)"));
-    } else {
-      outcome.status = absl::UnavailableError(what);
-    }
+    outcome.status = error.error_code().value() == ETIMEDOUT
+                         ? absl::DeadlineExceededError(StrCat("no answer in time (", what, ")"))
+                         : Explained(absl::UnavailableError(what));
   } catch (const std::exception& error) {
     outcome.status = absl::UnavailableError(error.what());
   } catch (...) {
@@ -201,7 +212,11 @@ class CpprestTransport final : public kube::KubeTransport {
   // The caller does not want it any more.
   void Abandon(const std::shared_ptr<Call>& call) {
     call->cancelled = true;
-    Cancel(call);
+    if (call->is_watch) {
+      call->stream.reset();
+    } else {
+      Cancel(call);
+    }
     loop_.Post([call] { call->DropHandlers(); });  // one of them may be who abandons
     if (!call->is_watch && call->pool == pool_number_ && loop_.Now() - call->began >= kDoubtful) {
       RenewPool();
@@ -213,15 +228,11 @@ class CpprestTransport final : public kube::KubeTransport {
     std::shared_ptr<Call> call;
     pplx::task<void> task;
   };
-  // Apart, because set_timeout is the idle limit of all that a client does.
-  struct Pool {
-    http::client::http_client requests;
-    http::client::http_client watches;
-  };
 
-  http::client::http_client_config Options(Duration idle) const {
+  http::client::http_client_config Options() const {
     http::client::http_client_config options;
-    options.set_timeout(std::chrono::duration_cast<std::chrono::microseconds>(idle));
+    options.set_timeout(
+        std::chrono::duration_cast<std::chrono::microseconds>(limits_.request_idle));
     options.set_validate_certificates(verifies_);
     options.set_max_redirects(0);           // a redirect could carry the token elsewhere
     options.set_tlsext_sni_enabled(false);  // TlsSettings sends the name
@@ -236,8 +247,7 @@ class CpprestTransport final : public kube::KubeTransport {
   // What is under way goes on.
   void RenewPool() {
     ++pool_number_;
-    pool_.emplace(Pool{.requests = {server_.base, Options(limits_.request_idle)},
-                       .watches = {server_.base, Options(limits_.watch_idle)}});
+    pool_.emplace(server_.base, Options());
   }
 
   void RefreshTls() {
@@ -255,25 +265,27 @@ class CpprestTransport final : public kube::KubeTransport {
       RefreshTls();
     }
     call->pool = pool_number_;
+    if (call->is_watch) {
+      BeginWatch(id, call);
+      return;
+    }
     const absl::StatusOr<http::http_request> request = Build(*call);
     if (!request.ok()) {
       PostOutcome(id, call, {.status = request.status(), .response = {}});
       return;
     }
-    http::client::http_client& client = call->is_watch ? pool_->watches : pool_->requests;
     auto incoming = std::make_shared<Incoming>();
-    incoming->max_body_bytes = call->is_watch ? kMaxErrorBody : limits_.max_body_bytes;
+    incoming->max_body_bytes = limits_.max_body_bytes;
     // Each step runs on the thread of cpprestsdk; `this` is used for its loop alone, and outlives
     // them. No step waits for another.
     pplx::task<void> task;
     try {
-      task = client.request(*request, call->cancellation.get_token())
-                 .then([this, call, incoming](const http::http_response& response) {
-                   return Receive(call, incoming, response);
+      task = pool_->request(*request, call->cancellation.get_token())
+                 .then([this, incoming](const http::http_response& response) {
+                   return Receive(incoming, response);
                  })
                  .then([this, id, call, incoming](const pplx::task<absl::Status>& received) {
                    Outcome outcome;
-                   outcome.opened = incoming->streams;
                    try {
                      outcome.status = received.get();
                      outcome.response = std::move(incoming->response);
@@ -291,6 +303,57 @@ class CpprestTransport final : public kube::KubeTransport {
     running_.emplace(id, Running{call, std::move(task)});
   }
 
+  void BeginWatch(std::uint64_t id, const std::shared_ptr<Call>& call) {
+    if (const absl::Status status = OpenStream(call); !status.ok()) {
+      PostOutcome(id, call, {.status = status, .response = {}});
+    }
+  }
+
+  absl::Status OpenStream(const std::shared_ptr<Call>& call) {
+    STENTOR_ASSIGN_OR_RETURN(call->token, token_.Get(loop_.Now()));
+    STENTOR_ASSIGN_OR_RETURN(std::shared_ptr<const WatchTls> tls, CurrentWatchTls());
+    // The call owns its stream, which calls nobody once it is gone.
+    Call& owner = *call;
+    try {
+      owner.stream = std::make_unique<WatchStream>(
+          loop_, std::move(tls),
+          WatchRequest{.host = server_.host,
+                       .port = server_.port,
+                       .host_header = server_.host_header,
+                       .path = server_.path + owner.request.path,
+                       .accept = owner.request.accept,
+                       .token = owner.token},
+          WatchTimes{.idle = limits_.watch_idle, .dead_after = limits_.dead_after},
+          WatchStreamHandlers{
+              .on_open =
+                  [&owner] {
+                    if (owner.events.on_open) {
+                      owner.events.on_open();
+                    }
+                  },
+              .on_bytes = [&owner](std::string_view bytes) { owner.events.on_bytes(bytes); },
+              .on_end =
+                  [this, weak = std::weak_ptr(call)](WatchOutcome outcome) {
+                    if (const auto held = weak.lock()) {
+                      End(held, {.status = Explained(outcome.status),
+                                 .response = std::move(outcome.response),
+                                 .opened = outcome.opened});
+                    }
+                  }});
+    } catch (const std::exception& error) {
+      return absl::InvalidArgumentError(error.what());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::shared_ptr<const WatchTls>> CurrentWatchTls() {
+    if (server_.is_tls && watch_tls_of_ != tls_.current()) {
+      STENTOR_ASSIGN_OR_RETURN(watch_tls_, WatchTls::Make(tls_.current(), verifies_));
+      watch_tls_of_ = tls_.current();
+    }
+    return watch_tls_;
+  }
+
   absl::StatusOr<http::http_request> Build(Call& call) {
     STENTOR_ASSIGN_OR_RETURN(call.token, token_.Get(loop_.Now()));
     const kube::Request& request = call.request;
@@ -298,9 +361,7 @@ class CpprestTransport final : public kube::KubeTransport {
       http::http_request message(request.method);
       message.set_request_uri(request.path);
       http::http_headers& headers = message.headers();
-      if (!server_.host_header.empty()) {
-        headers.add("Host", server_.host_header);
-      }
+      headers.add("Host", server_.host_header);
       headers.add("Accept", request.accept);
       headers.add("User-Agent", "stentor");
       if (!call.token.empty()) {
@@ -315,39 +376,27 @@ class CpprestTransport final : public kube::KubeTransport {
     }
   }
 
-  pplx::task<absl::Status> Receive(const std::shared_ptr<Call>& call,
-                                   const std::shared_ptr<Incoming>& incoming,
+  pplx::task<absl::Status> Receive(const std::shared_ptr<Incoming>& incoming,
                                    const http::http_response& response) {
     incoming->body = response.body().streambuf();
     incoming->response.code = response.status_code();
     incoming->response.retry_after = RetryAfter(response.headers());
-    if (call->is_watch && response.status_code() == http::status_codes::OK) {
-      incoming->streams = true;
-      if (!server_.is_tls) {  // else the handshake does it
-        WatchOverTcp(server_.port, limits_.dead_after);
-      }
-      loop_.Post([call] {
-        if (!call->cancelled && call->events.on_open) {
-          call->events.on_open();
-        }
-      });
-    }
     pplx::task<absl::Status> received(incoming->end);
-    Pump(call, incoming);
+    Pump(incoming);
     return received;
   }
 
   // Reads until the end, which `incoming->end` tells. A step doesn't return the next one's task:
-  // each would stay until the last one is done, and a watch has as many as events.
-  void Pump(const std::shared_ptr<Call>& call, const std::shared_ptr<Incoming>& incoming) {
+  // each would stay until the last one is done.
+  static void Pump(const std::shared_ptr<Incoming>& incoming) {
     incoming->body.getn(&incoming->first_octet, 1)
-        .then([this, call, incoming](const pplx::task<std::size_t>& read) {
+        .then([incoming](const pplx::task<std::size_t>& read) {
           try {
-            const std::optional<absl::Status> end = Take(call, *incoming, read.get());
+            const std::optional<absl::Status> end = Take(*incoming, read.get());
             if (end) {
               incoming->end.set(*end);
             } else {
-              Pump(call, incoming);
+              Pump(incoming);
             }
           } catch (...) {
             incoming->end.set_exception(std::current_exception());
@@ -357,8 +406,7 @@ class CpprestTransport final : public kube::KubeTransport {
 
   // What has arrived. Asked for was one octet, since more would wait for as many; all that is there
   // is taken. Nothing as long as more may come.
-  std::optional<absl::Status> Take(const std::shared_ptr<Call>& call, Incoming& incoming,
-                                   std::size_t count) {
+  static std::optional<absl::Status> Take(Incoming& incoming, std::size_t count) {
     if (count == 0) {
       return absl::OkStatus();
     }
@@ -369,19 +417,11 @@ class CpprestTransport final : public kube::KubeTransport {
       bytes.append(reinterpret_cast<const char*>(more), available);
       incoming.body.release(more, available);
     }
-    absl::Status status = Deliver(call, incoming, std::move(bytes));
+    absl::Status status = Keep(incoming, bytes);
     return status.ok() ? std::nullopt : std::optional(std::move(status));
   }
 
-  absl::Status Deliver(const std::shared_ptr<Call>& call, Incoming& incoming, std::string bytes) {
-    if (incoming.streams) {
-      loop_.Post([call, bytes = std::move(bytes)] {
-        if (!call->cancelled) {
-          call->events.on_bytes(bytes);
-        }
-      });
-      return absl::OkStatus();
-    }
+  static absl::Status Keep(Incoming& incoming, const std::string& bytes) {
     if (bytes.size() > incoming.max_body_bytes - incoming.response.body.size()) {
       return absl::DataLossError(
           StrCat("the answer is longer than ", incoming.max_body_bytes, " octets"));
@@ -419,8 +459,11 @@ class CpprestTransport final : public kube::KubeTransport {
       Begin(call);
       return;
     }
-    // Too long an answer is still arriving: nobody reads it any more.
-    Cancel(call);
+    if (call->is_watch) {
+      call->stream.reset();
+    } else {
+      Cancel(call);  // too long an answer is still arriving: nobody reads it any more
+    }
     call->ended = true;
     const kube::ResponseHandler on_response = std::move(call->on_response);
     const auto on_end = std::move(call->events.on_end);
@@ -458,8 +501,8 @@ class CpprestTransport final : public kube::KubeTransport {
     }
     bool broken = absl::IsUnavailable(outcome.status);
     if (absl::IsDeadlineExceeded(outcome.status)) {
-      // Told at once, it was the kernel that had found the other end gone (WatchOverTcp); else our
-      // own patience ended. Either way the others of the pool are likely to be dead too.
+      // Told at once, it was the kernel that had found the other end gone (tcp_liveness.h); else
+      // our own patience ended. Either way the others of the pool are likely to be dead too.
       broken = loop_.Now() - call.began < kDoubtful;
       if (call.pool == pool_number_) {
         RenewPool();
@@ -482,8 +525,10 @@ class CpprestTransport final : public kube::KubeTransport {
   TokenSource token_;
   TlsSource tls_;
   TimePoint tls_read_;
-  std::optional<Pool> pool_;
+  std::optional<http::client::http_client> pool_;
   std::uint64_t pool_number_ = 0;
+  std::shared_ptr<const WatchTls> watch_tls_;        // null: none yet, or without TLS
+  std::shared_ptr<const TlsSettings> watch_tls_of_;  // what it was made of
   std::uint64_t next_id_ = 0;
   std::map<std::uint64_t, Running> running_;
   std::vector<pplx::task<void>> ending_;
@@ -511,6 +556,9 @@ absl::StatusOr<Server> ParseServer(const std::string& url) {
   constexpr int kHttp = 80;
   const int port = uri.is_port_default() ? (server.is_tls ? kHttps : kHttp) : uri.port();
   server.port = static_cast<std::uint16_t>(port);
+  server.path = uri.path();
+  server.path.erase(server.path.find_last_not_of('/') + 1);
+  server.host_header = uri.is_port_default() ? uri.host() : StrCat(uri.host(), ":", port);
   if (server.host.front() != '[') {
     return server;
   }
@@ -519,7 +567,6 @@ absl::StatusOr<Server> ParseServer(const std::string& url) {
     return absl::InvalidArgumentError(
         StrCat("the API server's address ", url, ": ", uri.host(), " is no IPv6 address"));
   }
-  server.host_header = uri.is_port_default() ? uri.host() : StrCat(uri.host(), ":", uri.port());
   server.base = web::uri_builder(uri).set_host(server.host).to_uri();
   return server;
 }
@@ -558,7 +605,7 @@ absl::StatusOr<std::unique_ptr<kube::KubeTransport>> MakeCpprestTransport(
         TlsSource::Make(config,
                         config.tls_server_name.empty() ? server.host : config.tls_server_name,
                         [port = server.port, dead_after = limits.dead_after] {
-                          WatchOverTcp(port, dead_after);
+                          WatchAllOverTcp(port, dead_after);
                         }));
     if (server.is_tls && config.certificate_authority.IsSet()) {
       ForgoSystemAuthorities();

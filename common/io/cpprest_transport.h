@@ -21,12 +21,14 @@ struct TransportLimits {
   Duration watch_idle = std::chrono::seconds(330);   ///< Beyond timeoutSeconds of any watch.
   /// A token file, authority or client certificate is read again after this.
   Duration credential_age = std::chrono::seconds(60);
-  /// The kernel gives up a connection whose other end has not answered for this long.
+  /// The kernel gives up a connection whose other end has not answered for this long: of TLS, and
+  /// of watches.
   Duration dead_after = std::chrono::seconds(30);
   std::size_t max_body_bytes = std::size_t{64} << 20U;
 };
 
-/// The transport on cpprestsdk. `config.server` may name an IPv6 literal.
+/// The transport on cpprestsdk; watches are WatchStream's. `config.server` may name an IPv6
+/// literal.
 ///
 /// TLS is verified against `config`'s authority alone and the server's name. Files are read again
 /// at least once a minute: at once when the server answers 401, and those of TLS when a connection

@@ -38,6 +38,7 @@ class EventLoop {
   friend class HttpProbe;
   friend class HttpServer;
   friend class Timer;
+  friend class WatchStream;
   friend class DescriptorWatch;
   struct Impl;
   std::unique_ptr<Impl> impl_;

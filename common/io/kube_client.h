@@ -95,7 +95,7 @@ class KubeClient {
   /// bound of his own (kube::WorkQueue), is refused.
   static constexpr std::size_t kMaxWaiting = 20000;
 
-  /// On cpprestsdk. Errors: what in `config` can't be used.
+  /// On MakeCpprestTransport. Errors: what in `config` can't be used.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<KubeClient>> Connect(
       EventLoop& loop, const config::ClientConfig& config);
 

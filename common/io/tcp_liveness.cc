@@ -47,26 +47,29 @@ void Set(int fd, int level, int name, long value) {
 
 }  // namespace
 
-void WatchOverTcp(std::uint16_t port, Duration dead_after) {
+void WatchOverTcp(int fd, Duration dead_after) {
+  const auto milliseconds =
+      static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(dead_after).count());
+  constexpr long kPerSecond = 1000;
+  Set(fd, IPPROTO_TCP, TCP_KEEPIDLE, std::max(1L, milliseconds / 2 / kPerSecond));
+  Set(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(1L, milliseconds / 6 / kPerSecond));
+  // Ends what waits for an acknowledgement, probes included (tcp(7)).
+  Set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, milliseconds);
+  Set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void WatchAllOverTcp(std::uint16_t port, Duration dead_after) {
   const Folder folder(opendir("/proc/self/fd"), closedir);
   if (!folder) {
     return;
   }
-  const auto milliseconds =
-      static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(dead_after).count());
-  constexpr long kPerSecond = 1000;
   while (const dirent* const entry = readdir(folder.get())) {  // NOLINT(concurrency-mt-unsafe)
     const std::string_view name(entry->d_name);
     int fd = -1;
-    if (std::from_chars(name.data(), name.data() + name.size(), fd).ec != std::errc() ||
-        PeerPort(fd) != port || HasKeepalive(fd)) {
-      continue;
+    if (std::from_chars(name.data(), name.data() + name.size(), fd).ec == std::errc() &&
+        PeerPort(fd) == port && !HasKeepalive(fd)) {
+      WatchOverTcp(fd, dead_after);
     }
-    Set(fd, IPPROTO_TCP, TCP_KEEPIDLE, std::max(1L, milliseconds / 2 / kPerSecond));
-    Set(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(1L, milliseconds / 6 / kPerSecond));
-    // Ends what waits for an acknowledgement, probes included (tcp(7)).
-    Set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, milliseconds);
-    Set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   }
 }
 

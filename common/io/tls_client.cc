@@ -36,6 +36,7 @@ struct TlsSettingsHooks {
     return **static_cast<const Held*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), Index()));
   }
 
+  template <HandshakeHook hook>
   static void OnState(const SSL* connection, int where, int /*value*/) {
     if ((where & SSL_CB_HANDSHAKE_START) == 0 || SSL_is_init_finished(connection) != 0) {
       return;  // TLS 1.3 also says so for what follows the handshake
@@ -45,7 +46,7 @@ struct TlsSettingsHooks {
       // The only hook before the hello is written; the state that it says is const is ours.
       SSL_set_tlsext_host_name(const_cast<SSL*>(connection), settings.server_name_.c_str());
     }
-    if (settings.on_handshake_) {
+    if (hook == HandshakeHook::kCalled && settings.on_handshake_) {
       settings.on_handshake_();
     }
   }
@@ -153,7 +154,8 @@ absl::StatusOr<std::shared_ptr<const TlsSettings>> TlsSettings::Parse(
   return settings;
 }
 
-void TlsSettings::Apply(const std::shared_ptr<const TlsSettings>& settings, SSL_CTX* context) {
+void TlsSettings::Apply(const std::shared_ptr<const TlsSettings>& settings, SSL_CTX* context,
+                        HandshakeHook hook) {
   const TlsSettings& self = *settings;
   auto held = std::make_unique<std::shared_ptr<const TlsSettings>>(settings);
   bool fine = SSL_CTX_set_ex_data(context, TlsSettingsHooks::Index(), held.get()) == 1;
@@ -183,7 +185,9 @@ void TlsSettings::Apply(const std::shared_ptr<const TlsSettings>& settings, SSL_
   if (!fine) {
     throw std::runtime_error(StrCat("TLS can't be set up: ", OpenSslReason()));
   }
-  SSL_CTX_set_info_callback(context, TlsSettingsHooks::OnState);
+  SSL_CTX_set_info_callback(context, hook == HandshakeHook::kCalled
+                                         ? TlsSettingsHooks::OnState<HandshakeHook::kCalled>
+                                         : TlsSettingsHooks::OnState<HandshakeHook::kNotCalled>);
   SSL_CTX_set_cert_verify_callback(context, TlsSettingsHooks::Verify, nullptr);
 }
 

@@ -7,6 +7,7 @@
 
 #include <openssl/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,9 @@
 #include "common/config/client_config.h"
 
 namespace stentor::io {
+
+/// Whether TlsSettings::Parse's `on_handshake` is called for a connection.
+enum class HandshakeHook : std::uint8_t { kCalled, kNotCalled };
 
 /// What one reading of the files gave. Immutable, and so for any thread.
 class TlsSettings {
@@ -36,7 +40,11 @@ class TlsSettings {
   /// API server. The name is checked by OpenSSL (subjectAltName alone, as Go does), whatever verify
   /// callback the connection's library sets, and is sent as SNI unless it is an address (RFC 6066,
   /// section 3). Throws std::runtime_error.
-  static void Apply(const std::shared_ptr<const TlsSettings>& settings, SSL_CTX* context);
+  static void Apply(const std::shared_ptr<const TlsSettings>& settings, SSL_CTX* context,
+                    HandshakeHook hook = HandshakeHook::kCalled);
+
+  /// Whether there is an authority.
+  [[nodiscard]] bool HasAuthority() const { return store_ != nullptr; }
 
  private:
   friend struct TlsSettingsHooks;

@@ -5,19 +5,16 @@
 
 #include "common/io/http_probe.h"
 
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <atomic>
-#include <functional>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "common/base/unique_fd.h"
 #include "test/component/io/fixture.h"
+#include "test/component/io/scripted_server.h"
 #include "test/support/catch.h"
 
 namespace stentor {
@@ -25,132 +22,15 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using test::Bound;
+using test::Drips;
 using test::RunUntil;
+using test::Says;
+using test::SaysNothing;
+using test::ScriptedServer;
 using Answer = absl::StatusOr<io::HttpProbeAnswer>;
 using Catch::Contains;
 using Catch::StartsWith;
-
-// A socket that is bound to a free port of 127.0.0.1 (or ::1).
-UniqueFd Bound(int family, std::uint16_t* port) {
-  UniqueFd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(sockaddr_in);
-  if (family == AF_INET6) {
-    auto& address = reinterpret_cast<sockaddr_in6&>(storage);
-    address.sin6_family = AF_INET6;
-    address.sin6_addr = in6addr_loopback;
-    address.sin6_port = htons(*port);
-    size = sizeof(sockaddr_in6);
-  } else {
-    auto& address = reinterpret_cast<sockaddr_in&>(storage);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(*port);
-  }
-  if (bind(fd.Get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) {
-    return {};
-  }
-  size = sizeof(storage);
-  REQUIRE(getsockname(fd.Get(), reinterpret_cast<sockaddr*>(&storage), &size) == 0);
-  *port = ntohs(family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(storage).sin6_port
-                                   : reinterpret_cast<sockaddr_in&>(storage).sin_port);
-  return fd;
-}
-
-// Each connection's request is read to its end; then `script` has the connection, until it returns.
-class ScriptedServer {
- public:
-  using Script = std::function<void(int fd, const std::atomic<bool>& stop)>;
-
-  explicit ScriptedServer(Script script, int family = AF_INET) {
-    listener_ = Bound(family, &port_);
-    if (!listener_.IsOpen() || listen(listener_.Get(), 8) != 0) {
-      return;
-    }
-    thread_ = std::thread([this, script = std::move(script)] { Serve(script); });
-  }
-  ~ScriptedServer() {
-    stop_ = true;
-    if (thread_.joinable()) {
-      thread_.join();
-    }
-  }
-  ScriptedServer(const ScriptedServer&) = delete;
-  ScriptedServer& operator=(const ScriptedServer&) = delete;
-
-  [[nodiscard]] bool IsOpen() const { return thread_.joinable(); }
-  [[nodiscard]] std::uint16_t port() const { return port_; }
-  [[nodiscard]] int accepted() const { return accepted_; }
-  // Only once an answer has come.
-  [[nodiscard]] const std::string& request() const { return request_; }
-
- private:
-  static bool Readable(int fd) {
-    pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
-    return poll(&entry, 1, 20) > 0;
-  }
-  void Serve(const Script& script) {
-    while (!stop_) {
-      if (!Readable(listener_.Get())) {
-        continue;
-      }
-      const UniqueFd fd(accept(listener_.Get(), nullptr, nullptr));
-      ++accepted_;
-      std::string request;
-      char octets[1024];
-      while (!stop_ && request.find("\r\n\r\n") == std::string::npos) {
-        if (Readable(fd.Get())) {
-          const ssize_t count = recv(fd.Get(), octets, sizeof(octets), 0);
-          if (count <= 0) {
-            break;
-          }
-          request.append(octets, static_cast<std::size_t>(count));
-        }
-      }
-      request_ = std::move(request);
-      script(fd.Get(), stop_);
-    }
-  }
-
-  UniqueFd listener_;
-  std::uint16_t port_ = 0;
-  std::atomic<bool> stop_ = false;
-  std::atomic<int> accepted_ = 0;
-  std::string request_;
-  std::thread thread_;
-};
-
-bool SendAll(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
-    if (count <= 0) {
-      return false;
-    }
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
-}
-
-ScriptedServer::Script Says(std::string text) {
-  return [text = std::move(text)](int fd, const std::atomic<bool>&) { SendAll(fd, text); };
-}
-
-// `text` again and again, every few milliseconds, for ever.
-ScriptedServer::Script Drips(std::string start, std::string text) {
-  return [start = std::move(start), text = std::move(text)](int fd, const std::atomic<bool>& stop) {
-    bool more = SendAll(fd, start);
-    while (!stop && more) {
-      std::this_thread::sleep_for(milliseconds(5));
-      more = SendAll(fd, text);
-    }
-  };
-}
-
-void SaysNothing(int, const std::atomic<bool>& stop) {
-  while (!stop) {
-    std::this_thread::sleep_for(milliseconds(5));
-  }
-}
 
 io::HttpTarget TargetOf(const std::string& host, std::uint16_t port) {
   const auto target = io::ParseHttpTarget(host + ":" + std::to_string(port) + "/healthz");

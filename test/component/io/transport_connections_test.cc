@@ -205,7 +205,7 @@ TEST_CASE("The kernel watches over each connection", "[transport]") {
     const auto watch =
         client.Watch({.name = "configmaps", .path = "/api/v1/configmaps"}, mirror.Handlers());
     REQUIRE(RunUntil(loop, [&] { return mirror.synced == 1 && server.open_watches() == 1; }));
-    // A listing by TLS has shown its connection too; a plain one is for tests.
+    // The listing's and the watch's; a plain request's is not watched.
     const int expected = is_tls ? 2 : 1;
     const std::string url = server.url();
     const int port = std::stoi(url.substr(url.rfind(':') + 1));
@@ -225,7 +225,7 @@ TEST_CASE("The kernel watches over each connection", "[transport]") {
       }
       return found;
     };
-    // The options are set on the library's threads, of a plain connection when an answer comes.
+    // Of a request's connection on the library's thread.
     CHECK(RunUntil(loop, [&] { return watched() >= expected; }));
   }
 }
