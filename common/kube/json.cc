@@ -4,13 +4,12 @@
 
 #include "common/base/strings.h"
 #include "common/kube/codec.h"
+#include "common/kube/fast_json.h"
 
 namespace stentor::kube {
 namespace {
 
 using nlohmann::json;
-
-enum class ManagedFields : std::uint8_t { kKeep, kLeaveOut };
 
 // Builds a value from what the parser finds, as far as the limits and `managed_fields` let it.
 class Builder final : public json::json_sax_t {
@@ -131,6 +130,12 @@ absl::StatusOr<json> Parse(std::string_view text, const JsonLimits& limits,
                            ManagedFields managed_fields) {
   if (text.size() > limits.max_bytes) {
     return absl::DataLossError(StrCat("JSON text is longer than ", limits.max_bytes, " octets"));
+  }
+  // A text has no more values than octets.
+  if (text.size() <= limits.max_values) {
+    if (auto value = ParseFast(text, limits.max_depth, managed_fields)) {
+      return *std::move(value);
+    }
   }
   Builder builder(limits, managed_fields);
   if (!json::sax_parse(text, &builder)) {

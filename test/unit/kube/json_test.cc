@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "common/kube/codec.h"
+#include "common/kube/fast_json.h"
 #include "test/support/catch.h"
 
 namespace stentor::kube {
@@ -45,6 +47,68 @@ TEST_CASE("JSON is built as it is written", "[json]") {
   for (const char* scalar : {"null", "false", "1", "\"a\"", "1.5"}) {
     CHECK(Whole(scalar) == json::parse(scalar));
   }
+}
+
+// Some by simdjson, some by the library's own parser: nobody may see which.
+TEST_CASE("Whatever parses a JSON text, it means the same", "[json]") {
+  const std::string nul("[1]\0", 4);  // the library's parser ends there
+  for (const std::string& text : std::vector<std::string>{
+           "[0, -0, -0.0, 1e2, 1E-7, 0.1, -1.5, 123456789012345680000, 5e-324]",
+           "[9223372036854775807, 9223372036854775808, 18446744073709551615, 18446744073709551616]",
+           "[-9223372036854775808, -9223372036854775809]",
+           R"(["\"\\\/\b\f\n\r\t", "\u0000", "\u00e9\ud83d\ude00", "Grüße 😀"])",
+           R"({"": {"": []}, "a": 1, "a": [2], "\u0061": {"b": "c"}, "b": {"a": {}}})", nul,
+           "\xEF\xBB\xBF[true]", " \t\r\n{} \n", "[" + std::string(3 << 20, ' ') + "1]",
+           "\"" + std::string(3 << 20, 'x') + "\""}) {
+    INFO(text.substr(0, 200));
+    CHECK(DumpJson(Whole(text)) == DumpJson(json::parse(text)));
+    CHECK(Whole(text) == json::parse(text));
+  }
+  for (const std::string& text : std::vector<std::string>{"",
+                                                          " ",
+                                                          "[1,]",
+                                                          "{,}",
+                                                          "{\"a\"}",
+                                                          "{\"a\": 1,}",
+                                                          "[01]",
+                                                          "[1.]",
+                                                          "[.5]",
+                                                          "[+1]",
+                                                          "[1e]",
+                                                          "[-]",
+                                                          "[NaN]",
+                                                          "nul",
+                                                          "[\"\t\"]",
+                                                          R"(["\x"])",
+                                                          R"(["\ud800"])",
+                                                          R"(["\udc00"])",
+                                                          R"(["\udc00x"])",
+                                                          "[\"\xED\xA0\x80\"]",
+                                                          "[\"\xC0\x80\"]",
+                                                          "[\"\xF4\x90\x80\x80\"]",
+                                                          "[1] 2",
+                                                          "[1]]",
+                                                          "\"",
+                                                          "[1e999]",
+                                                          "/* */ 1"}) {
+    INFO(text);
+    CHECK_FALSE(json::accept(text));
+    CHECK(absl::IsDataLoss(ParseJson(text).status()));
+  }
+}
+
+TEST_CASE("Most texts are parsed fast", "[json]") {
+  const std::string text =
+      R"({"metadata": {"name": "a", "managedFields": [1]}, "spec": [[2], {}]})";
+  CHECK(ParseFast(text, 4, ManagedFields::kKeep) == json::parse(text));
+  CHECK(ParseFast(text, 4, ManagedFields::kLeaveOut) ==
+        json::parse(R"({"metadata": {"name": "a"}, "spec": [[2], {}]})"));
+  // These the other parser judges.
+  CHECK_FALSE(ParseFast(text, 3, ManagedFields::kKeep));
+  CHECK_FALSE(ParseFast("[]", 0, ManagedFields::kKeep));
+  CHECK_FALSE(ParseFast("[18446744073709551616]", 3, ManagedFields::kKeep));
+  CHECK_FALSE(ParseFast("[1", 3, ManagedFields::kKeep));
+  CHECK_FALSE(ParseFast("[" + std::string(3 << 20, ' ') + "]", 3, ManagedFields::kKeep));
 }
 
 TEST_CASE("The API's objects are read without managedFields", "[json]") {
