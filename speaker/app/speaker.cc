@@ -18,10 +18,12 @@ namespace {
 // next node then, whose addresses may be this one's until that is done.
 constexpr const char* kEverythingRead = "everything read once";
 constexpr const char* kElectionsHeld = "elections held";
-// Elections that cost more are not held again for what the API tells before three times as much has
-// passed; but for no longer than this, since a pause of the process seems a cost as well.
-constexpr Duration kCheapReconcile = std::chrono::milliseconds(2);
-constexpr Duration kMostPace = std::chrono::milliseconds(100);
+// With ten thousand Services a look at all that is announced takes long enough to make heartbeats
+// late where it is taken after each of many changes: changes that come fast are taken together.
+// Those of claims are too: who claims an address is who wins it anyway.
+constexpr int kReconcileRest = 3;
+// What only tells of it waits longer.
+constexpr int kShowRest = 9;
 
 std::string Join(const std::vector<net::IpAddress>& addresses) {
   std::string out;
@@ -90,7 +92,7 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
       proxy_checks_(context.loop, segment_.links(),
                     [this](const model::ServiceKey& service) {
                       reconciler_.NoteProxyReady(service);
-                      ScheduleReconcile();
+                      reconcile_.Schedule();
                     }),
       statuses_(context,
                 {.node = flags_.node_name,
@@ -121,7 +123,8 @@ SpeakerApp::SpeakerApp(SpeakerInputs inputs, const io::Context& context, obs::He
       health_timer_(context.loop),
       stop_timer_(context.loop),
       reconcile_timer_(context.loop),
-      pace_timer_(context.loop) {
+      reconcile_(context.loop, kReconcileRest, [this] { Reconcile(); }),
+      show_(context.loop, kShowRest, [this] { ShowAnnounced(); }) {
   if (HasMembership(flags_)) {
     members_.emplace(context.loop, context.log,
                      MembersOptions{.node = flags_.node_name,
@@ -178,15 +181,14 @@ SegmentHandlers SpeakerApp::OnSegment() {
                 }
               },
           .on_links = [this] { OnLinks(); },
-          // Not at once: the segment is in the middle of its frames.
-          .on_states = [this] { context_.loop.Post(lifetime_.Bind([this] { ShowAnnounced(); })); },
+          .on_states = [this] { show_.Schedule(); },
           .on_conflicts = [this](const auto& notices) { OnConflicts(notices); },
           .on_handed_over = [this](const auto& ends) { OnHandedOver(ends); }};
 }
 
 MembersHandlers SpeakerApp::OnMembers() {
   return {.on_view = [this] { Reconcile(); },
-          .on_claims = [this] { ScheduleReconcile(); },
+          .on_claims = [this] { reconcile_.Schedule(); },
           .on_rival = [this] { OnRival(); },
           .on_macs =
               [this] {
@@ -199,7 +201,7 @@ MembersHandlers SpeakerApp::OnMembers() {
 }
 
 FactsHandlers SpeakerApp::OnFacts() {
-  return {.on_change = [this] { ScheduleReconcile(); },
+  return {.on_change = [this] { reconcile_.Schedule(); },
           .on_known = [this] { OnKnown(); },
           .on_addresses = [this] { segment_.SetNodeAddresses(facts_.NodeAddresses()); },
           .on_peers =
@@ -224,7 +226,7 @@ void SpeakerApp::OnKnown() {
   health_.Set(
       kEverythingRead, known && !saved,
       saved ? "the API server does not answer; what it said before the restart is in use" : "");
-  ScheduleReconcile();
+  reconcile_.Schedule();
 }
 
 void SpeakerApp::OnLinks() {
@@ -237,32 +239,10 @@ void SpeakerApp::OnLinks() {
     members_->SetYield(kYieldNoCarrier, !segment_.HasCarrier());
   }
   node_checks_.LookSoon();
-  ScheduleReconcile();
+  reconcile_.Schedule();
 }
 
 // --- elections ---
-
-// With ten thousand Services a look at all that is announced takes long enough to make heartbeats
-// late where it is taken after each of many changes: changes that come fast are taken together.
-// Those of claims are too: who claims an address is who wins it anyway.
-void SpeakerApp::ScheduleReconcile() {
-  if (std::exchange(reconcile_scheduled_, true)) {
-    return;
-  }
-  const auto reconcile = [this] {
-    reconcile_scheduled_ = false;
-    const TimePoint begin = context_.loop.Now();
-    Reconcile();
-    const TimePoint end = context_.loop.Now();
-    const Duration cost = end - begin;
-    next_reconcile_ = cost > kCheapReconcile ? end + std::min(3 * cost, kMostPace) : end;
-  };
-  if (context_.loop.Now() < next_reconcile_) {
-    pace_timer_.ArmAt(next_reconcile_, reconcile);
-  } else {
-    context_.loop.Post(lifetime_.Bind(reconcile));
-  }
-}
 
 void SpeakerApp::Reconcile() {
   facts_.BringUpToDate();
@@ -298,10 +278,14 @@ void SpeakerApp::Reconcile() {
   for (const OwnershipChange& change : changes) {
     if (change.verdict != Verdict::kAnnounced && change.verdict != Verdict::kNotReady) {
       Withdrawn(change);
+      told_.erase(absl::HashOf(change.service, change.uid));  // won again, it is told again
     }
   }
   if (shown_revision_ != reconciler_.revision()) {
-    ShowAnnounced();
+    if (members_) {
+      members_->SetMacs(segment_.Macs());  // of many, those in use count
+    }
+    show_.Schedule();
   }
   for (const AnnounceFailure& failure : reconciler_.TakeFailures()) {
     Failed(failure);
@@ -390,9 +374,6 @@ void SpeakerApp::ShowAnnounced() {
                                                             service.interfaces.names()->end());
   }
   told_ = std::move(told);
-  if (members_) {
-    members_->SetMacs(segment_.Macs());  // of many, those in use count
-  }
   statuses_.SetAnnounced(with_interfaces);
   ShowConflicts();
 }

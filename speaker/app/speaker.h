@@ -12,6 +12,7 @@
 #include "common/io/context.h"
 #include "common/io/http_probe.h"
 #include "common/io/lifetime.h"
+#include "common/io/paced_task.h"
 #include "common/obs/health.h"
 #include "common/obs/metrics.h"
 #include "speaker/app/facts.h"
@@ -62,7 +63,6 @@ class SpeakerApp {
   [[nodiscard]] FactsHandlers OnFacts();
   void OnKnown();
   void OnLinks();
-  void ScheduleReconcile();
   void Reconcile();
   void CountOwners(const std::vector<OwnershipChange>& changes);
   void Withdrawn(const OwnershipChange& change);
@@ -104,7 +104,6 @@ class SpeakerApp {
   bool was_known_ = false;
   bool was_ready_ = false;
   bool was_saved_ = false;
-  bool reconcile_scheduled_ = false;
   bool announce_again_ = false;  // after the next elections
   bool stopping_ = false;
   std::uint64_t announced_revision_ = 0;
@@ -117,8 +116,8 @@ class SpeakerApp {
   io::Timer health_timer_;
   io::Timer stop_timer_;
   io::Timer reconcile_timer_;  // Reconciler::NextDeadline()
-  io::Timer pace_timer_;
-  TimePoint next_reconcile_;  // for what the API tells, and what others claim
+  io::PacedTask reconcile_;    // for what the API tells, and what others claim
+  io::PacedTask show_;
   io::Lifetime lifetime_;
 };
 

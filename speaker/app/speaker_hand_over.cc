@@ -71,7 +71,7 @@ void SpeakerApp::OnRival() {
     return;
   }
   announce_again_ = true;
-  ScheduleReconcile();
+  reconcile_.Schedule();
 }
 
 void SpeakerApp::OnHandedOver(const std::vector<HandOverEnd>& ends) {
@@ -86,7 +86,7 @@ void SpeakerApp::OnHandedOver(const std::vector<HandOverEnd>& ends) {
     }
     if (taken) {
       if (reconciler_.NoteTaken(end.address)) {
-        ScheduleReconcile();
+        reconcile_.Schedule();
       }
       const Link* const link = segment_.links().Find(end.link);
       fields.push_back({"mac", end.successor.ToString()});
