@@ -277,8 +277,12 @@ TEST_CASE("Where bodies take too much room, the longest goes", "[http][limits]")
     return all;
   });
   CAPTURE(answers);
-  CHECK(((answers[0] == "HTTP/1.1 200" && answers[1].empty()) ||
-         (answers[1] == "HTTP/1.1 200" && answers[0].empty())));
+  // The other one is told so, if the end of its connection leaves it the time to read it.
+  const auto gone = [](const std::string& answer) {
+    return answer.empty() || answer == "HTTP/1.1 503";
+  };
+  CHECK(((answers[0] == "HTTP/1.1 200" && gone(answers[1])) ||
+         (answers[1] == "HTTP/1.1 200" && gone(answers[0]))));
 }
 
 TEST_CASE("A body for which there is no room at all is answered 503", "[http][limits]") {
