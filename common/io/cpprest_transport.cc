@@ -16,11 +16,11 @@
 
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/io/api_server_url.h"
 #include "common/io/tcp_liveness.h"
 #include "common/io/tls_client.h"
 #include "common/io/token_source.h"
 #include "common/io/watch_stream.h"
-#include "common/net/ip_address.h"
 
 namespace stentor::io {
 namespace {
@@ -74,17 +74,6 @@ struct Outcome {
   Response response;
   bool opened = false;  // a watch that got its 200
   bool unsent = false;  // the server can't have read the request to its end
-};
-
-// How the API server is reached. cpprestsdk hands the host of its URL to the resolver as it stands,
-// where an IPv6 literal must not have brackets, and to the header Host, where it must.
-struct Server {
-  web::uri base;
-  std::string host;  // without brackets
-  std::string host_header;
-  std::string path;  // what stands before each request's; no '/' at its end
-  std::uint16_t port = 0;
-  bool is_tls = false;
 };
 
 // With what it most often means, where `status` says how far a connection came (the words are
@@ -163,7 +152,7 @@ class CallHandle final : public KubeCall {
 
 class CpprestTransport final : public kube::KubeTransport {
  public:
-  CpprestTransport(EventLoop& loop, const config::ClientConfig& config, Server server,
+  CpprestTransport(EventLoop& loop, const config::ClientConfig& config, ApiServerUrl server,
                    TlsSource tls, const TransportLimits& limits)
       : loop_(loop),
         limits_(limits),
@@ -520,7 +509,7 @@ class CpprestTransport final : public kube::KubeTransport {
 
   EventLoop& loop_;
   const TransportLimits limits_;
-  const Server server_;
+  const ApiServerUrl server_;
   const bool verifies_;
   TokenSource token_;
   TlsSource tls_;
@@ -539,36 +528,6 @@ CallHandle::~CallHandle() {
   if (!call_->ended) {
     transport_.Abandon(call_);
   }
-}
-
-absl::StatusOr<Server> ParseServer(const std::string& url) {
-  if (!web::uri::validate(url)) {
-    return absl::InvalidArgumentError(
-        StrCat("the API server's address \"", url, "\" is not a URL"));
-  }
-  const web::uri uri(url);
-  if ((uri.scheme() != "https" && uri.scheme() != "http") || uri.host().empty()) {
-    return absl::InvalidArgumentError(
-        StrCat("the API server's address \"", url, "\" must begin with https://"));
-  }
-  Server server{.base = uri, .host = uri.host(), .is_tls = uri.scheme() == "https"};
-  constexpr int kHttps = 443;
-  constexpr int kHttp = 80;
-  const int port = uri.is_port_default() ? (server.is_tls ? kHttps : kHttp) : uri.port();
-  server.port = static_cast<std::uint16_t>(port);
-  server.path = uri.path();
-  server.path.erase(server.path.find_last_not_of('/') + 1);
-  server.host_header = uri.is_port_default() ? uri.host() : StrCat(uri.host(), ":", port);
-  if (server.host.front() != '[') {
-    return server;
-  }
-  server.host = server.host.substr(1, server.host.size() - 2);
-  if (!net::Ipv6Address::Parse(server.host)) {
-    return absl::InvalidArgumentError(
-        StrCat("the API server's address ", url, ": ", uri.host(), " is no IPv6 address"));
-  }
-  server.base = web::uri_builder(uri).set_host(server.host).to_uri();
-  return server;
 }
 
 // cpprestsdk has OpenSSL read the system's authorities for each connection, before it asks for
@@ -599,7 +558,7 @@ void InitializeTransportThreads() {
 absl::StatusOr<std::unique_ptr<kube::KubeTransport>> MakeCpprestTransport(
     EventLoop& loop, const config::ClientConfig& config, const TransportLimits& limits) {
   try {
-    STENTOR_ASSIGN_OR_RETURN(Server server, ParseServer(config.server));
+    STENTOR_ASSIGN_OR_RETURN(ApiServerUrl server, ParseApiServerUrl(config.server));
     STENTOR_ASSIGN_OR_RETURN(
         TlsSource tls,
         TlsSource::Make(config,
