@@ -8,6 +8,7 @@
 
 #include "common/base/strings.h"
 #include "common/io/event_loop_impl.h"
+#include "common/io/http_error.h"
 // clang-format off
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -209,9 +210,7 @@ class HttpProbe::Request : public std::enable_shared_from_this<Request> {
       Succeed();  // the code is known, and the body is not read to its end
       return;
     }
-    const bool ended = error == http::error::end_of_stream || error == http::error::partial_message;
-    static const error_code of_http = http::error::bad_version;
-    if (error.category() == of_http.category() && !ended) {
+    if (IsNoHttp(error)) {
       Finish(absl::DataLossError(StrCat(Where(), " does not answer in HTTP: ", error.message())));
     } else {
       Finish(absl::UnavailableError(

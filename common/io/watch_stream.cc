@@ -8,6 +8,7 @@
 
 #include "common/base/strings.h"
 #include "common/io/event_loop_impl.h"
+#include "common/io/http_error.h"
 #include "common/io/tcp_liveness.h"
 // clang-format off
 #include <boost/asio/ssl.hpp>
@@ -38,13 +39,6 @@ absl::Status StatusOf(std::string_view what, error_code error) {
   const std::string text = StrCat(what, ": ", error.message());
   return error == asio::error::timed_out ? absl::DeadlineExceededError(text)
                                          : absl::UnavailableError(text);
-}
-
-// Rather than none at all.
-bool IsNoHttp(const error_code& error) {
-  const error_code of_http = http::error::bad_version;
-  return error.category() == of_http.category() && error != http::error::end_of_stream &&
-         error != http::error::partial_message;
 }
 
 http::request<http::empty_body> MessageOf(const WatchRequest& request) {

@@ -278,7 +278,6 @@ void SpeakerApp::Reconcile() {
   for (const OwnershipChange& change : changes) {
     if (change.verdict != Verdict::kAnnounced && change.verdict != Verdict::kNotReady) {
       Withdrawn(change);
-      told_.erase(absl::HashOf(change.service, change.uid));  // won again, it is told again
     }
   }
   if (shown_revision_ != reconciler_.revision()) {
@@ -317,6 +316,7 @@ void SpeakerApp::CountOwners(const std::vector<OwnershipChange>& changes) {
 }
 
 void SpeakerApp::Withdrawn(const OwnershipChange& change) {
+  told_.erase(absl::HashOf(change.service, change.uid));  // won again, it is told again
   std::vector<obs::Field> fields = {
       {"service", change.service.ToString()},
       {"address", Join(change.addresses)},
